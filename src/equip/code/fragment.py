@@ -1,0 +1,404 @@
+"""Fragments: code with symbols in the place of indices, and their assembly into code units.
+
+A ``Template`` says what a snippet does, independent of where it goes: constants, names and variables are
+symbols, jumps name items. ``assemble`` turns it into a ``Fragment``, code units for one code object.
+
+The items up to ``cold_at`` are *hot*: they stand at the place of the insertion and leave by falling off
+their end (``END`` as a jump target). The others are *cold* (handlers): they go to the end of the code
+object, where the compiler puts code of that kind, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import NamedTuple
+
+from equip import isa
+from equip.code.locations import Run
+
+END = -1
+"""As the item of a ``Label``: behind the last hot item."""
+
+
+class Const(NamedTuple):
+    """A constant, by value."""
+
+    value: object
+
+
+class Hole(NamedTuple):
+    """A constant that each use of the template supplies."""
+
+    key: object
+
+
+class Name(NamedTuple):
+    """An entry of ``co_names``; ``low`` are the flag bits below its index."""
+
+    name: str
+    low: int = 0
+
+
+class Slot(NamedTuple):
+    """A variable in the frame."""
+
+    symbol: str
+
+
+class Pair(NamedTuple):
+    """Two variables named by one super-instruction."""
+
+    first: str
+    second: str
+
+
+class Label(NamedTuple):
+    """A jump to an item of the same template."""
+
+    item: int
+
+
+Operand = int | Const | Hole | Name | Slot | Pair | Label
+
+
+class Item(NamedTuple):
+    """One instruction; ``mark`` is the line of the snippet that it comes from (0: none)."""
+
+    opcode: int
+    operand: Operand = 0
+    mark: int = 0
+
+
+class Protected(NamedTuple):
+    """Exceptions raised by items ``[start, end)`` go to item ``target``; depth counted from the fragment's own."""
+
+    start: int
+    end: int
+    target: int
+    depth: int
+    lasti: bool
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Template:
+    """A relocatable piece of code. ``stack`` is its own stack need, in slots."""
+
+    items: tuple[Item, ...]
+    cold_at: int
+    protected: tuple[Protected, ...] = ()
+    stack: int = 0
+
+    @property
+    def opcodes(self) -> frozenset[int]:
+        return frozenset(item.opcode for item in self.items)
+
+    @property
+    def falls_through(self) -> bool:
+        """Whether control can leave by the end of the hot part."""
+        if not self.cold_at or self.items[self.cold_at - 1].opcode not in isa.NO_FALLTHROUGH:
+            return True
+        return any(item.operand == Label(END) for item in self.items)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Use:
+    """A template as one code object uses it: its symbols' variables, its holes' constants, its marks' numbers."""
+
+    template: Template
+    variables: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[object, object] = field(default_factory=dict)
+    marks: Mapping[int, int] = field(default_factory=dict)
+
+
+class Position(NamedTuple):
+    """A code unit of a fragment: ``index`` counts within its hot or its cold part."""
+
+    cold: bool
+    index: int
+
+
+class CrossJump(NamedTuple):
+    """A jump between the parts, or to the end of the hot part, that only the linker can resolve.
+
+    ``target`` None is the end of the hot part.
+    """
+
+    item: int
+    at: Position
+    opcode: int
+    prefixes: int
+    target: Position | None
+
+
+class CoveredUnits(NamedTuple):
+    cold: bool
+    start: int
+    end: int
+    target: Position
+    depth: int
+    lasti: bool
+
+
+@dataclass(eq=False, slots=True)
+class Fragment:
+    """Code units of a template for one code object; cross jumps still open."""
+
+    hot: bytes
+    cold: bytes
+    hot_runs: tuple[Run, ...]
+    cold_runs: tuple[Run, ...]
+    jumps: tuple[CrossJump, ...]
+    covered: tuple[CoveredUnits, ...]
+    stack: int
+    item_spans: tuple[tuple[bool, int, int], ...]
+    """For each item: (cold, first code unit, code unit behind it)."""
+
+
+class Resolver:
+    """What ``assemble`` asks for: where symbols are in one code object. ``Pools`` implements it."""
+
+    def load_const(self, value: object) -> tuple[int, int]:
+        """Opcode and argument that push ``value``."""
+        raise NotImplementedError
+
+    def const(self, value: object) -> int:
+        raise NotImplementedError
+
+    def name(self, name: str) -> int:
+        raise NotImplementedError
+
+    def slot(self, name: str) -> int:
+        raise NotImplementedError
+
+
+def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] = {}) -> Fragment:
+    """Code units for ``use`` with the indices of ``pools``; ``reserve`` maps cross jumps to their prefixes."""
+    template = use.template
+    units = _resolve(use, pools)
+    prefixes = [max(reserve.get(i, 0), _prefixes(arg)) for i, (_, arg) in enumerate(units)]
+    labelled = [i for i, item in enumerate(template.items) if type(item.operand) is Label]
+    starts = _starts(template, units, prefixes)
+    while _relax(template, units, prefixes, starts, labelled):
+        starts = _starts(template, units, prefixes)
+    return _emit(use, units, prefixes, starts, labelled)
+
+
+_Unit = tuple[tuple[bytes, int], int]
+"""((bytes of a whole instruction in front, opcode), argument): a pair that does not fit becomes two instructions."""
+
+
+def _resolve(use: Use, pools: Resolver) -> list[_Unit]:
+    variables = use.variables
+    units: list[_Unit] = []
+    for opcode, operand, _ in use.template.items:
+        front = b""
+        if type(operand) is int:
+            arg = operand
+        elif type(operand) is Slot:
+            arg = pools.slot(variables.get(operand.symbol, operand.symbol))
+        elif type(operand) is Name:
+            arg = (pools.name(operand.name) << isa.NAME_SHIFT[opcode]) | operand.low
+        elif type(operand) is Const or type(operand) is Hole:
+            value = operand.value if type(operand) is Const else use.constants[operand.key]
+            if opcode == isa.OP["LOAD_CONST"]:
+                opcode, arg = pools.load_const(value)
+            else:
+                arg = pools.const(value)
+        elif type(operand) is Pair:
+            first = pools.slot(variables.get(operand.first, operand.first))
+            arg = pools.slot(variables.get(operand.second, operand.second))
+            if first < 16 and arg < 16:
+                arg |= first << 4
+            else:
+                single, opcode = isa.PAIRS[opcode]
+                front = instruction(single, first)
+        else:
+            arg = 0
+        units.append(((front, opcode), arg))
+    return units
+
+
+def _prefixes(arg: int) -> int:
+    return 0 if arg < 256 else 1 if arg < 1 << 16 else 2 if arg < 1 << 24 else 3
+
+
+def instruction(opcode: int, arg: int, prefixes: int = 0) -> bytes:
+    """One instruction with its prefixes (at least ``prefixes``) and zeroed inline caches."""
+    out = bytearray()
+    for k in range(max(prefixes, _prefixes(arg)), 0, -1):
+        out += bytes((isa.EXTENDED_ARG, (arg >> (8 * k)) & 255))
+    out += bytes((opcode, arg & 255))
+    return bytes(out) + b"\0\0" * isa.CACHES[opcode]
+
+
+def _starts(
+    template: Template, units: Sequence[_Unit], prefixes: Sequence[int]
+) -> list[int]:
+    """Where each item begins, in code units of its part; one more entry: the length of the cold part."""
+    starts: list[int] = []
+    at = 0
+    for i, ((front, opcode), _) in enumerate(units):
+        if i == template.cold_at:
+            at = 0
+        starts.append(at)
+        at += len(front) // 2 + prefixes[i] + 1 + isa.CACHES[opcode]
+    starts.append(at)
+    return starts
+
+
+def _hot_length(
+    template: Template, units: Sequence[_Unit], prefixes: Sequence[int], starts: Sequence[int]
+) -> int:
+    last = template.cold_at - 1
+    if last < 0:
+        return 0
+    (front, opcode), _ = units[last]
+    return starts[last] + len(front) // 2 + prefixes[last] + 1 + isa.CACHES[opcode]
+
+
+def _relax(
+    template: Template,
+    units: list[_Unit],
+    prefixes: list[int],
+    starts: Sequence[int],
+    labelled: Sequence[int],
+) -> bool:
+    """Fill in the jumps within a part; whether one of them needs more prefixes than it has."""
+    grown = False
+    for i in labelled:
+        operand = template.items[i].operand
+        assert type(operand) is Label
+        target = operand.item
+        if target == END or (target >= template.cold_at) != (i >= template.cold_at):
+            if target != END or i >= template.cold_at:
+                continue
+        (front, opcode), _ = units[i]
+        begin = _hot_length(template, units, prefixes, starts) if target == END else starts[target]
+        end = starts[i] + len(front) // 2 + prefixes[i] + 1 + isa.CACHES[opcode]
+        arg = begin - end if opcode in isa.FORWARD else end - begin
+        assert arg >= 0, f"{isa.OPNAMES[opcode]} jumps the wrong way inside a fragment"
+        units[i] = ((front, opcode), arg)
+        if _prefixes(arg) > prefixes[i]:
+            prefixes[i] = _prefixes(arg)
+            grown = True
+    return grown
+
+
+def _emit(
+    use: Use,
+    units: Sequence[_Unit],
+    prefixes: Sequence[int],
+    starts: Sequence[int],
+    labelled: Sequence[int],
+) -> Fragment:
+    template = use.template
+    cold_at = template.cold_at
+    parts = [
+        front + instruction(opcode, arg, prefixes[i]) for i, ((front, opcode), arg) in enumerate(units)
+    ]
+    jumps: list[CrossJump] = []
+    for i in labelled:
+        operand = template.items[i].operand
+        assert type(operand) is Label
+        cold = i >= cold_at
+        (front, opcode), _ = units[i]
+        if operand.item == END:
+            if not cold:
+                continue
+            target = None
+        elif (operand.item >= cold_at) == cold:
+            continue
+        else:
+            target = Position(not cold, starts[operand.item])
+        jumps.append(CrossJump(i, Position(cold, starts[i] + len(front) // 2), opcode, prefixes[i], target))
+
+    hot_length = _hot_length(template, units, prefixes, starts)
+
+    def position(item: int, cold: bool) -> int:
+        if item == cold_at and not cold:
+            return hot_length
+        return starts[item]
+
+    covered: list[CoveredUnits] = []
+    for start, end, target_item, depth, lasti in template.protected:
+        goal = Position(target_item >= cold_at, starts[target_item])
+        if start < cold_at:
+            covered.append(CoveredUnits(False, starts[start], position(min(end, cold_at), False), goal, depth, lasti))
+        if end > cold_at:
+            covered.append(CoveredUnits(True, starts[max(start, cold_at)], starts[end], goal, depth, lasti))
+    return Fragment(
+        hot=b"".join(parts[:cold_at]),
+        cold=b"".join(parts[cold_at:]),
+        hot_runs=_runs(use, parts, 0, cold_at),
+        cold_runs=_runs(use, parts, cold_at, len(parts)),
+        jumps=tuple(jumps),
+        covered=tuple(covered),
+        stack=template.stack,
+        item_spans=tuple(
+            (i >= cold_at, starts[i], starts[i] + len(part) // 2) for i, part in enumerate(parts)
+        ),
+    )
+
+
+def _runs(use: Use, parts: Sequence[bytes], first: int, last: int) -> tuple[Run, ...]:
+    runs: list[Run] = []
+    for i in range(first, last):
+        mark = use.marks.get(use.template.items[i].mark, 0)
+        units = len(parts[i]) // 2
+        if runs and runs[-1].mark == mark:
+            runs[-1] = Run(runs[-1].units + units, mark)
+        else:
+            runs.append(Run(units, mark))
+    return tuple(runs)
+
+
+# -- making templates ------------------------------------------------------------------------------------
+
+
+def template_of_code(code: CodeType, start: int, end: int) -> list[tuple[int, int, int, int]]:
+    """The instructions of ``code`` from code unit ``start`` to ``end``: (first unit, opcode, arg, next unit)."""
+    raw = code.co_code
+    found: list[tuple[int, int, int, int]] = []
+    index = start
+    while index < end:
+        first, arg = index, 0
+        while raw[2 * index] == isa.EXTENDED_ARG:
+            arg = (arg | raw[2 * index + 1]) << 8
+            index += 1
+        opcode = raw[2 * index]
+        arg |= raw[2 * index + 1]
+        index += 1 + isa.CACHES[opcode]
+        found.append((first, opcode, arg, index))
+    return found
+
+
+def wrapped(front: Sequence[Item], template: Template, back: Sequence[Item] = ()) -> Template:
+    """``template`` with other hot items in front of it and behind it."""
+    shift, end = len(front), len(front) + template.cold_at
+
+    def moved(item: Item) -> Item:
+        if type(item.operand) is not Label:
+            return item
+        goal = item.operand.item
+        if goal == END:
+            return item._replace(operand=Label(end)) if back else item
+        return item._replace(operand=Label(relocate(goal)))
+
+    def relocate(index: int) -> int:
+        return index + shift if index < template.cold_at else index + shift + len(back)
+
+    hot = [moved(item) for item in template.items[: template.cold_at]]
+    cold = [moved(item) for item in template.items[template.cold_at :]]
+    protected: list[Protected] = []
+    for start, stop, target, depth, lasti in template.protected:
+        if start < template.cold_at:
+            protected.append(
+                Protected(start + shift, min(stop, template.cold_at) + shift, relocate(target), depth, lasti)
+            )
+        if stop > template.cold_at:
+            first = max(start, template.cold_at)
+            protected.append(Protected(relocate(first), stop + shift + len(back), relocate(target), depth, lasti))
+    items = (*front, *hot, *back, *cold)
+    return Template(items, len(front) + len(hot) + len(back), tuple(protected), template.stack)

@@ -1,0 +1,120 @@
+"""The pools of a code object while it is linked: constants, names and variables, by value and not by index.
+
+What is already there is found again, by identity and type (``1``, ``1.0`` and ``True`` are three constants,
+``0.0`` and ``-0.0`` two); what is new goes to the end, so that no index of the original code changes. The
+one exception are the slots of cells and free variables, which stand behind the locals: ``moved_slots``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import CodeType
+
+from equip import isa
+from equip.code.fragment import Resolver
+
+_PLAIN = (str, bytes, type(None), bool, type(Ellipsis), int)
+
+
+def constant_key(value: object) -> object:
+    """A key that is equal for constants which the compiler would merge, and for no others."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind, value
+    if kind is float or kind is complex:
+        return kind, repr(value)
+    if kind is tuple:
+        return kind, tuple(constant_key(item) for item in value)  # type: ignore[attr-defined]
+    if kind is frozenset:
+        return kind, frozenset(constant_key(item) for item in value)  # type: ignore[attr-defined]
+    return kind, id(value)
+
+
+class Pools(Resolver):
+    """The pools of ``code``, with ``locals_added`` behind its locals and ``cells_added`` behind its cells."""
+
+    def __init__(self, code: CodeType, locals_added: Sequence[str] = (), cells_added: Sequence[str] = ()) -> None:
+        self.code = code
+        self.consts: tuple[object, ...] | list[object] = code.co_consts
+        self.names: tuple[str, ...] | list[str] = code.co_names
+        self.varnames = (*code.co_varnames, *locals_added)
+        self.cellvars = (*code.co_cellvars, *cells_added)
+        self.freevars = code.co_freevars
+        self._slots: dict[str, int] | None = None
+        self._has_docstring = (
+            bool(code.co_flags & isa.DOCSTRING_FLAG)
+            if isa.DOCSTRING_FLAG
+            else bool(code.co_consts) and isinstance(code.co_consts[0], str)
+        )
+
+    # -- variables ---------------------------------------------------------------------------------
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Index in the frame by name; a parameter or local that is a cell keeps the local's index."""
+        if self._slots is None:
+            own = set(self.varnames)
+            cells = [name for name in self.cellvars if name not in own]
+            # Last one wins in a dict: go backwards so that the first slot of a name is the one that is found.
+            order = [*self.varnames, *cells, *self.freevars]
+            self._slots = {order[i]: i for i in range(len(order) - 1, -1, -1)}
+        return self._slots
+
+    def slot(self, name: str) -> int:
+        return self.slots[name]
+
+    def moved_slots(self) -> list[int] | None:
+        """New index of each slot of the original code, or None when none has moved."""
+        code = self.code
+        if len(self.varnames) == len(code.co_varnames) and len(self.cellvars) == len(code.co_cellvars):
+            return None
+        own = set(code.co_varnames)
+        cells = [name for name in code.co_cellvars if name not in own]
+        if not cells and not code.co_freevars:
+            return None
+        added = len(self.varnames) - len(code.co_varnames)
+        new_own = set(self.varnames)
+        more_cells = sum(name not in new_own for name in self.cellvars) - len(cells)
+        count = len(code.co_varnames)
+        return [
+            *range(count),
+            *(count + added + i for i in range(len(cells))),
+            *(count + added + len(cells) + more_cells + i for i in range(len(code.co_freevars))),
+        ]
+
+    # -- constants and names -------------------------------------------------------------------------
+
+    def const(self, value: object) -> int:
+        consts = self.consts
+        for index, found in enumerate(consts):
+            if found is value and (index or not self._has_docstring):
+                return index
+        if type(value) is not CodeType:
+            key = constant_key(value)
+            for index, found in enumerate(consts):
+                if type(found) is type(value) and constant_key(found) == key and (index or not self._has_docstring):
+                    return index
+        if type(consts) is tuple:
+            self.consts = consts = list(consts)
+            if not consts and not isa.DOCSTRING_FLAG and self.code.co_flags & 2:
+                consts.append(None)  # the first constant of a function would be taken for its docstring
+        consts.append(value)  # type: ignore[union-attr]
+        return len(consts) - 1
+
+    def load_const(self, value: object) -> tuple[int, int]:
+        if isa.SMALL_INTS and type(value) is int and 0 <= value <= 255:
+            return isa.OP["LOAD_SMALL_INT"], value
+        if isa.COMMON_CONSTANTS and (value is None or isinstance(value, (bool, str, int))):
+            number = isa.COMMON_CONSTANTS.get((type(value), value))
+            if number is not None:
+                return isa.OP["LOAD_COMMON_CONSTANT"], number
+        return isa.OP["LOAD_CONST"], self.const(value)
+
+    def name(self, name: str) -> int:
+        names = self.names
+        if name in names:
+            return names.index(name)
+        if type(names) is tuple:
+            self.names = names = list(names)
+        names.append(name)  # type: ignore[union-attr]
+        return len(names) - 1

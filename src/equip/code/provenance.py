@@ -1,0 +1,71 @@
+"""Which instructions of a code object were injected, by which probe, from which line of its snippet.
+
+Injected ranges are marked in the location table (``locations.Run``); the marks are numbers into a record
+that is the last constant of the code object. Both live in the code object, so they survive ``marshal``, and
+an edit moves them like any other location.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import CodeType
+from typing import NamedTuple
+
+from equip.code import locations
+
+RECORD_TAG = "equip:injected"
+
+
+class Injected(NamedTuple):
+    """Bytes ``[start, end)`` of ``co_code`` come from line ``snippet_line`` (from 1) of a snippet of ``probe``."""
+
+    start: int
+    end: int
+    probe: str
+    snippet_line: int
+
+
+def provenance(code: CodeType) -> tuple[Injected, ...]:
+    """The injected ranges of ``code`` in order, its nested code objects not included; ``()`` when there are none."""
+    record = recorded_marks(code)
+    if not record:
+        return ()
+    found: list[Injected] = []
+    at = 0
+    for location in locations.decode(code.co_linetable, code.co_firstlineno):
+        end = at + 2 * location.units
+        mark = location.end_column or 0
+        if locations.is_mark(location) and 0 < mark <= len(record):
+            probe, line = record[mark - 1]
+            if found and found[-1].end == at and found[-1][2:] == (probe, line):
+                found[-1] = found[-1]._replace(end=end)
+            else:
+                found.append(Injected(at, end, probe, line))
+        at = end
+    return tuple(found)
+
+
+def recorded_marks(code: CodeType) -> tuple[tuple[str, int], ...]:
+    """(probe, line of its snippet) for each mark, the first being mark 1."""
+    for constant in reversed(code.co_consts):
+        if type(constant) is tuple and constant and constant[0] == RECORD_TAG:
+            return constant[1:]
+    return ()
+
+
+class Marks:
+    """Numbers for (probe, line of its snippet), behind those that ``code`` already has."""
+
+    def __init__(self, code: CodeType) -> None:
+        self._before = recorded_marks(code)
+        self._numbers: dict[tuple[str, int], int] = {pair: i + 1 for i, pair in enumerate(self._before)}
+
+    def number(self, probe: str, line: int) -> int:
+        return self._numbers.setdefault((probe, line), len(self._numbers) + 1)
+
+    def for_probe(self, probe: str, lines: frozenset[int]) -> Mapping[int, int]:
+        """Line of a snippet of ``probe`` to mark."""
+        return {line: self.number(probe, line) for line in sorted(lines)}
+
+    def record(self) -> tuple[object, ...]:
+        return (RECORD_TAG, *self._numbers)

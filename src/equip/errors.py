@@ -1,0 +1,27 @@
+"""Every error that equip raises on purpose. Each message says what, where and what to do."""
+
+from __future__ import annotations
+
+
+class EquipError(Exception):
+    """Root of all errors of equip."""
+
+
+class UnsupportedPythonError(EquipError):
+    """This interpreter's bytecode is not one that equip knows."""
+
+
+class InvalidCodeError(EquipError):
+    """A code object, or one of its tables, is damaged or of another interpreter."""
+
+
+class SnippetError(EquipError):
+    """A snippet cannot be compiled, or not for this target: the user's mistake."""
+
+
+class JoinPointError(EquipError):
+    """The place asked for does not exist in this code."""
+
+
+class PycError(EquipError):
+    """A .pyc file (or the source it belongs to) cannot be read, trusted or written."""

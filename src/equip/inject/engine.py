@@ -1,0 +1,488 @@
+"""From the insertions for one code object to the edits that the linker carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import CodeType
+from typing import cast
+
+from equip import isa
+from equip.analysis.depths import stack_depths
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
+from equip.code.fragment import Const, Item, Label, Protected, Slot, Template, Use, wrapped
+from equip.code.linker import link
+from equip.code.pools import Pools
+from equip.code.provenance import Marks
+from equip.errors import JoinPointError, SnippetError
+from equip.inject import places
+from equip.inject.compiling import Bound, bind, check_request, private_names
+from equip.inject.lines import Encounter, encounters
+from equip.inject.request import Insertion, JoinPoint
+from equip.inject.substitute import EXCEPTION, RETURN_VALUE
+from equip.inject.target import NameKind, Target
+from equip.inject.variables import (
+    Rewritten,
+    cell_prologue,
+    changed_variables,
+    own_loads,
+    own_returned_values,
+)
+
+_OP = isa.OP
+_LOAD_CONST = _OP["LOAD_CONST"]
+_OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
+_SUSPENDING = isa.ops("RESUME YIELD_VALUE")
+
+_ENTRY_ORDER = {JoinPoint.IMPORT: 0, JoinPoint.MODULE_ENTER: 1, JoinPoint.BEFORE: 2}
+
+
+def instrument(
+    target: Target,
+    insertions: Sequence[Insertion],
+    known_globals: Collection[str] | None,
+    children: Mapping[int, CodeType],
+) -> CodeType:
+    """The target's code object with the insertions linked in, and ``children`` as new constants by index."""
+    if not insertions:
+        return link(target.code, children=children)
+    return _Injection(target, insertions, known_globals).linked(children)
+
+
+def check_place(insertion: Insertion, target: Target) -> None:
+    """Raise ``JoinPointError`` where the join point does not exist in the target."""
+    location = insertion.location
+    if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT) and not target.is_module:
+        raise JoinPointError(f"{location.name} exists only in a module, not in {target}: use the module's declaration")
+    if location is JoinPoint.AFTER and not target.is_function:
+        raise JoinPointError(
+            f"AFTER exists only in a function: {target} does not return (for the end of a module use MODULE_EXIT)"
+        )
+    if location is JoinPoint.LINENO:
+        line = insertion.lineno
+        if not isinstance(line, int) or isinstance(line, bool):
+            raise JoinPointError(f"LINENO needs a line number, not {line!r} ({target})")
+        lines = sorted(target.encounters)
+        if line not in target.encounters:
+            below = [known for known in lines if known < line][-2:]
+            above = [known for known in lines if known > line][:2]
+            near = ", ".join(map(str, below + above)) or "none"
+            raise JoinPointError(f"line {line} has no code in {target}; the nearest lines that have: {near}")
+
+
+class _Injection:
+    """The work on one code object."""
+
+    def __init__(
+        self, target: Target, insertions: Sequence[Insertion], known_globals: Collection[str] | None
+    ) -> None:
+        self.target = target
+        self.code = target.code
+        self.insertions = insertions
+        self.known_globals = known_globals
+        self.coverage = places.Coverage(target.code)
+        self.marks = Marks(target.code)
+        self.rewritten: Rewritten = {}
+        self.edits: list[Edit] = []
+        self.guards: list[Guard] = []
+        self.locals_added: dict[tuple[object, str], str] = {}
+        self.cells_added: dict[str, None] = {}
+        self._taken = {*self.code.co_varnames, *self.code.co_cellvars, *self.code.co_freevars}
+        self._depths: dict[int, int] | None = None
+        self.bounds = self._bind()
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def _bind(self) -> list[Bound]:
+        """Compile the snippets; again when one of them captures a variable that others use as a plain local."""
+        target = self.target
+        groups: dict[tuple[str, int], set[str]] = {}
+        for insertion in self.insertions:
+            snippet = check_request(insertion, target)
+            groups.setdefault((insertion.probe, insertion.group), set()).update(private_names(snippet, target))
+        cells: set[str] = set()
+        while True:
+            bounds = [
+                bind(one, target, groups[one.probe, one.group], cells, self.known_globals) for one in self.insertions
+            ]
+            captured = {name for bound in bounds for name in self._captured(bound)}
+            if captured <= cells:
+                break
+            cells |= captured
+        self.converted = sorted(
+            name for name in cells if target.kind_of(name) in (NameKind.BOUND, NameKind.LOCAL)
+        )
+        return bounds
+
+    def _captured(self, bound: Bound) -> set[str]:
+        """The plain locals and private names that a snippet closes over."""
+        found: set[str] = set()
+        for symbol in bound.compiled.captured:
+            name = bound.symbols.get(symbol, symbol)
+            if self.target.kind_of(name) not in (NameKind.CELL, NameKind.FREE):
+                found.add(name)
+        return found
+
+    def _variables(self, bound: Bound) -> dict[str, str]:
+        """The variable in the frame for each symbol of a compiled snippet."""
+        found: dict[str, str] = {}
+        for symbol in bound.compiled.slots:
+            name = bound.symbols.get(symbol)
+            if name is None and bound.kinds.get(symbol) in _OWN and symbol not in (RETURN_VALUE, EXCEPTION):
+                name = symbol
+            if name is None:
+                is_cell = symbol in bound.compiled.captured
+                name = self._private(bound.insertion, symbol, is_cell)
+            found[symbol] = name
+        return found
+
+    def _private(self, insertion: Insertion, symbol: str, is_cell: bool) -> str:
+        """The private variable of a group for a symbol."""
+        key: tuple[object, str] = ((insertion.probe, insertion.group), symbol)
+        name = self.locals_added.get(key)
+        if name is None:
+            shown = symbol.strip("_").removeprefix("equip_") if symbol in (RETURN_VALUE, EXCEPTION) else symbol
+            name, number = f"{shown}@equip", 1
+            while name in self._taken:
+                number += 1
+                name = f"{shown}@equip{number}"
+            self._taken.add(name)
+            self.locals_added[key] = name
+        if is_cell:
+            self.cells_added[name] = None
+        return name
+
+    def _program_locals_stored(self, bound: Bound) -> set[str]:
+        """Plain locals of the function that a snippet assigns."""
+        return {
+            name
+            for symbol in bound.compiled.stored
+            if (name := bound.symbols.get(symbol, symbol)) in self.target.code.co_varnames
+        }
+
+    # -- the pieces --------------------------------------------------------------------------------------
+
+    def linked(self, children: Mapping[int, CodeType]) -> CodeType:
+        order = sorted(
+            (bound for bound in self.bounds if bound.insertion.location in _ENTRY_ORDER),
+            key=lambda bound: _ENTRY_ORDER[bound.insertion.location],
+        )
+        for bound in order:
+            self._at_entry(bound)
+        self._at_lines([bound for bound in self.bounds if bound.insertion.location is JoinPoint.LINENO])
+        self._at_returns([bound for bound in self.bounds if bound.insertion.location is JoinPoint.AFTER])
+        self._on_raise([bound for bound in self.bounds if bound.insertion.location is JoinPoint.RAISE])
+        self._at_exit([bound for bound in self.bounds if bound.insertion.location is JoinPoint.MODULE_EXIT])
+        if not (self.edits or self.guards):
+            return link(self.code, children=children)
+        added = [name for name in self.locals_added.values() if name not in self.cells_added]
+        pools = Pools(self.code, added, [*self.converted, *self.cells_added])
+        self.edits += changed_variables(self.code, pools, self.converted, self.rewritten)
+        self.edits = cell_prologue(self.code, [*self.converted, *self.cells_added]) + self.edits
+        return link(
+            self.code,
+            self.edits,
+            self.guards,
+            pools=pools,
+            rewritten=self.rewritten,
+            children=children,
+            last_const=self.marks.record(),
+        )
+
+    def _use(self, bound: Bound, template: Template, **values: str) -> Use:
+        """``template``, made from a bound snippet, as this code object uses it."""
+        variables = self._variables(bound)
+        variables.update(values)
+        lines = frozenset(item.mark for item in template.items if item.mark)
+        marks = self.marks.for_probe(bound.insertion.probe, lines)
+        default = marks.get(min(lines), 0) if lines else self.marks.number(bound.insertion.probe, 1)
+        return Use(template, variables, bound.constants, {**marks, 0: default})
+
+    def _at_entry(self, bound: Bound) -> None:
+        if not bound.compiled.template.items:
+            return
+        target = self.target
+        at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
+        use = self._use(bound, self._renamed(bound.compiled.template))
+        self.edits.append(Edit(at, use, ways=FALLTHROUGH, covered=self.coverage.final, line=self.code.co_firstlineno))
+
+    # -- returns -----------------------------------------------------------------------------------------
+
+    def _at_returns(self, bounds: Sequence[Bound]) -> None:
+        bounds = [bound for bound in bounds if bound.compiled.template.items or bound.uses_value]
+        if not bounds:
+            return
+        found = places.returns(self.code)
+        takes_value = {bound: bound.uses_value or bound.compiled.returns for bound in bounds}
+        stored = set().union(*(self._program_locals_stored(bound) for bound in bounds))
+        if any(takes_value.values()):
+            own_returned_values(self.code, [2 * start for start, _ in found], self.rewritten)
+        own_loads(self.code, stored, self.rewritten)
+        with_value = [self._value_use(bound) if takes_value[bound] else None for bound in bounds]
+        plain = [None if takes_value[bound] else self._use(bound, self._renamed(bound.compiled.template)) for bound in bounds]
+        for start, index in found:
+            constant = self.code.co_code[2 * index] == isa.RETURN_CONST and any(takes_value.values())
+            if constant:
+                value = places.returned_constant(self.code, start, index)
+                load = Template((Item(_LOAD_CONST, Const(value)),), 1, (), 1)
+                self.edits.append(Edit(start, Use(load)))
+            for valued, simple in zip(with_value, plain, strict=True):
+                use = valued or simple
+                depth = 0 if valued is not None or self.code.co_code[2 * index] == isa.RETURN_CONST else 1
+                if constant and valued is None:
+                    depth = 1
+                self.edits.append(Edit(start, use, depth=depth))
+            if constant:
+                done = Template((Item(_OP["RETURN_VALUE"]),), 1, (), 1)
+                self.edits.append(Edit(start, Use(done), removed=index + 1 - start))
+
+    def _value_use(self, bound: Bound) -> Use:
+        """A snippet with the value to be returned in a variable."""
+        name = self._private(bound.insertion, RETURN_VALUE, RETURN_VALUE in bound.compiled.captured)
+        is_cell = name in self.cells_added or bound.kinds.get(RETURN_VALUE) is NameKind.PRIVATE_CELL
+        if is_cell:
+            self.cells_added[name] = None
+        store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(RETURN_VALUE))
+        load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
+        template = wrapped([store], self._renamed(bound.compiled.template), [load])
+        return self._use(bound, _needing(template, 1), **{RETURN_VALUE: name})
+
+    # -- lines -------------------------------------------------------------------------------------------
+
+    def _at_lines(self, bounds: Sequence[Bound]) -> None:
+        if not bounds:
+            return
+        table = self.target.encounters
+        stored = set().union(*(self._program_locals_stored(bound) for bound in bounds))
+        own_loads(self.code, stored, self.rewritten)
+        here: list[Edit] = []
+        elsewhere: list[Edit] = []
+        for bound in bounds:
+            if not bound.compiled.template.items:
+                continue
+            assert bound.insertion.lineno is not None
+            use: Use | None = None
+            for encounter in table[bound.insertion.lineno]:
+                exact = _needs_depth(bound)
+                if exact or use is None:
+                    use = self._line_use(bound, encounter)
+                edit = self._line_edit(use, encounter, exact)
+                (here if encounter.at == encounter.place else elsewhere).append(edit)
+        # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
+        self.edits += here + elsewhere
+
+    def _line_use(self, bound: Bound, encounter: Encounter) -> Use:
+        template = self._renamed(bound.compiled.template)
+        covered = self.coverage.of_statement(encounter.place)
+        if bound.snippet.returns:
+            if covered is not None and covered is not self.coverage.final:
+                raise SnippetError(
+                    f"{bound.snippet.describe(bound.snippet.returns)} at line {bound.insertion.lineno} of {self.target}: "
+                    "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits it knew"
+                )
+            depth = self._depth_at(encounter.place)
+            template = with_exits(template, [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])] * depth)
+        if covered is not None and covered is not self.coverage.final and template.opcodes & _SUSPENDING:
+            template = _handled_suspensions(template)
+        return self._use(bound, template)
+
+    def _line_edit(self, use: Use, encounter: Encounter, exact: bool) -> Edit:
+        covered = self.coverage.of_statement(encounter.place)
+        depth = self._depth_at(encounter.place) if exact else self.code.co_stacksize
+        at_rest = encounter.at == encounter.place and covered is self.coverage.at(encounter.at)
+        line = encounter.line_there if encounter.line_there is not None else self.code.co_firstlineno
+        return Edit(
+            encounter.at, use, ways=encounter.ways, covered=INHERIT if at_rest else covered, depth=depth, line=line
+        )
+
+    def _depth_at(self, unit: int) -> int:
+        if self._depths is None:
+            self._depths = stack_depths(self.code)
+        return self._depths.get(2 * unit, 0)
+
+    # -- exceptions --------------------------------------------------------------------------------------
+
+    def _on_raise(self, bounds: Sequence[Bound]) -> None:
+        for bound in bounds:
+            if not bound.compiled.template.items:
+                continue
+            template, last = self._handler(bound)
+            self._guard(Guard(self._handler_use(bound, template), self.code.co_firstlineno, frozenset({last})))
+
+    def _guard(self, guard: Guard) -> None:
+        if not self.guards:
+            self._unwind_on_close()
+        self.guards.append(guard)
+
+    def _handler_use(self, bound: Bound, template: Template) -> Use:
+        if EXCEPTION in _symbols(template):
+            name = self._private(bound.insertion, EXCEPTION, EXCEPTION in bound.compiled.captured)
+            return self._use(bound, template, **{EXCEPTION: name})
+        return self._use(bound, template)
+
+    def _handler(self, bound: Bound) -> tuple[Template, int]:
+        """A handler that runs the snippet and raises the exception again; and the item that does so."""
+        body = self._renamed(bound.compiled.template)
+        takes = bound.uses_value
+        is_cell = EXCEPTION in bound.compiled.captured or bound.kinds.get(EXCEPTION) is NameKind.PRIVATE_CELL
+        store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
+        forget = [Item(_LOAD_CONST, Const(None)), store] if takes else []
+        leave = [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"]), Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"])]
+        body = with_exits(body, [*forget, *leave])
+        front = [Item(_OP["PUSH_EXC_INFO"])]
+        if takes:
+            front += [Item(_OP["COPY"], 1), store]
+        again = [*forget, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 0)]
+        back = again if body.falls_through else []
+        inside = wrapped(front, body, back)
+        cleanup = [*forget, Item(_OP["COPY"], 3), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 1)]
+        first_cleanup = len(inside.items)
+        first, behind = len(front), len(front) + body.cold_at
+        own = [Protected(first, behind, first_cleanup, 1, True)]
+        if len(inside.items) > inside.cold_at:
+            own.append(Protected(inside.cold_at, len(inside.items), first_cleanup, 1, True))
+        deeper = [protected._replace(depth=protected.depth + 2) for protected in inside.protected]
+        template = Template(
+            (*inside.items, *cleanup), inside.cold_at, (*own, *deeper), max(body.stack + 2, 4)
+        )
+        return template, inside.cold_at - 1
+
+    def _unwind_on_close(self) -> None:
+        """Make ``close()`` of a suspended frame raise in it, although the program's own code would not notice."""
+        raw = self.code.co_code
+        for index in range(len(raw) // 2):
+            changed = _handled(raw[2 * index], raw[2 * index + 1])
+            if changed is not None:
+                self.rewritten[index] = (raw[2 * index], changed)
+
+    def _at_exit(self, bounds: Sequence[Bound]) -> None:
+        """MODULE_EXIT: before each return of the module, and as a handler around everything else."""
+        bounds = [bound for bound in bounds if bound.compiled.template.items]
+        ends = [self._use(bound, self._renamed(bound.compiled.template)) for bound in bounds]
+        for start, index in places.returns(self.code):
+            depth = 0 if self.code.co_code[2 * index] == isa.RETURN_CONST else 1
+            self.edits += [Edit(start, use, depth=depth) for use in ends]
+        for i, bound in enumerate(bounds):
+            template, _ = self._handler(bound)
+            leaving = frozenset(
+                j for j, item in enumerate(template.items) if item.opcode in isa.LEAVING
+            )
+            guard = Guard(
+                self._handler_use(bound, template),
+                self.code.co_firstlineno,
+                leaving,
+                whole=True,
+                spared=frozenset(ends[i:]),
+            )
+            self._guard(guard)
+
+    # -- nested code -------------------------------------------------------------------------------------
+
+    def _renamed(self, template: Template) -> Template:
+        """The template with its nested functions named after the target, and with the file it belongs to."""
+        if not any(_holds_code(item) for item in template.items):
+            return template
+        items = tuple(
+            item._replace(operand=Const(self._relocated(cast("Const", item.operand).value)))
+            if _holds_code(item)
+            else item
+            for item in template.items
+        )
+        return Template(items, template.cold_at, template.protected, template.stack)
+
+    def _relocated(self, value: object) -> object:
+        """A nested code object of a snippet as if it had been written in the target."""
+        assert isinstance(value, CodeType)
+        target = self.target
+        marker = "__equip_target__.<locals>."
+        found = value.co_qualname.find(marker)
+        qualname = value.co_qualname
+        if found >= 0:
+            around = target.code.co_qualname + ".<locals>." if target.is_function else ""
+            qualname = around + qualname[found + len(marker) :]
+        elif not target.is_module and not target.is_function:
+            _, _, rest = qualname.partition("<locals>.")
+            _, _, own = rest.partition(".")
+            qualname = f"{target.code.co_qualname}.{own or rest}"
+        consts = tuple(self._relocated(c) if isinstance(c, CodeType) else c for c in value.co_consts)
+        return value.replace(
+            co_qualname=qualname,
+            co_filename=target.code.co_filename,
+            co_firstlineno=target.code.co_firstlineno,
+            co_linetable=_flat_lines(value),
+            co_consts=consts,
+        )
+
+
+def _flat_lines(code: CodeType) -> bytes:
+    """A location table that gives every code unit the code object's first line, without columns."""
+    from equip.code.locations import Location, encode
+
+    units = len(code.co_code) // 2
+    return encode((Location(min(8, units - at), 1, 1, None, None) for at in range(0, units, 8)), 1)
+
+
+def _holds_code(item: Item) -> bool:
+    return isinstance(item.operand, Const) and isinstance(item.operand.value, CodeType)
+
+
+def _symbols(template: Template) -> set[str]:
+    return {item.operand.symbol for item in template.items if isinstance(item.operand, Slot)}
+
+
+def _needing(template: Template, stack: int) -> Template:
+    """The template with a stack need of at least ``stack``."""
+    if template.stack >= stack:
+        return template
+    return Template(template.items, template.cold_at, template.protected, stack)
+
+
+def _needs_depth(bound: Bound) -> bool:
+    """Whether the stack depth at the place is part of the code that is put there."""
+    return bool(bound.compiled.template.protected) or bool(bound.snippet.returns)
+
+
+def with_exits(template: Template, before: Sequence[Item]) -> Template:
+    """``template`` with ``before`` in front of every return of its own; the value stays on top of the stack."""
+    if not before or not template.opcodes & isa.RETURNS:
+        return template
+    items: list[Item] = []
+    new_index: list[int] = []
+    for item in template.items:
+        new_index.append(len(items))
+        if item.opcode in isa.RETURNS:
+            if item.opcode == isa.RETURN_CONST:
+                items.append(Item(_LOAD_CONST, item.operand, item.mark))
+            items += [extra._replace(mark=item.mark) for extra in before]
+            item = Item(_OP["RETURN_VALUE"], 0, item.mark)
+        items.append(item)
+    new_index.append(len(items))
+    items = [
+        item._replace(operand=Label(new_index[item.operand.item]))
+        if isinstance(item.operand, Label) and item.operand.item >= 0
+        else item
+        for item in items
+    ]
+    protected = tuple(
+        Protected(new_index[start], new_index[end], new_index[goal], depth, lasti)
+        for start, end, goal, depth, lasti in template.protected
+    )
+    return Template(tuple(items), new_index[template.cold_at], protected, template.stack + 1)
+
+
+def _handled(opcode: int, arg: int) -> int | None:
+    """The argument of a RESUME or YIELD_VALUE that says that a handler is active; None for others."""
+    if opcode == isa.RESUME and isa.RESUME_NO_HANDLER and arg & isa.RESUME_NO_HANDLER:
+        return arg & ~isa.RESUME_NO_HANDLER
+    if isa.YIELD_COUNTS_HANDLERS and opcode == _OP["YIELD_VALUE"] and arg == 1:
+        return 2
+    return None
+
+
+def _handled_suspensions(template: Template) -> Template:
+    """The template with its suspensions inside a handler of the target's."""
+    items = []
+    for item in template.items:
+        changed = _handled(item.opcode, item.operand) if isinstance(item.operand, int) else None
+        items.append(item if changed is None else item._replace(operand=changed))
+    return Template(tuple(items), template.cold_at, template.protected, template.stack)
+

@@ -1,0 +1,191 @@
+"""When a line is encountered: the ways into instructions on which a ``line`` trace event would fire.
+
+The rule is the one that ``sys.settrace`` follows, found by experiment and checked against it by the tests.
+For a way from instruction p to instruction i of line L, i behind the first RESUME:
+
+- 3.11: it fires if p is at or before the first RESUME, or on another line, or behind i (unless i is a SEND);
+- from 3.12: i must be a candidate (it starts a line, or is the target of a jump or a handler, and is not one
+  of a few instructions that never carry the event); it fires if p is on another line, or a RESUME, or a
+  JUMP_BACKWARD. Behind an exhausted FOR_ITER, p is the FOR_ITER;
+- from 3.13: an exception thrown into a suspended frame comes from its RESUME.
+
+An exception comes from the instruction that raised it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import CodeType
+
+from equip import isa
+from equip.code import exceptions
+from equip.code.edit import Ways
+from equip.code.exceptions import Handler
+from equip.code.sites import Jump, find_jumps
+
+_NO_CANDIDATES = isa.ops("RESUME END_FOR END_SEND END_ASYNC_FOR") | isa.ops("POP_ITER")
+_SEND = isa.OP["SEND"]
+_YIELD = isa.OP["YIELD_VALUE"]
+_FOR_ITER = isa.OP["FOR_ITER"]
+_LOOPS = isa.ops("JUMP_BACKWARD")
+
+
+@dataclass(frozen=True, slots=True)
+class Encounter:
+    """One place at which a line is encountered. Positions are code units.
+
+    The snippet goes before the instruction at ``at``, for ``ways``; ``place`` is the instruction of the line
+    itself, which differs from ``at`` where the way is a jump that the snippet is put in front of.
+    """
+
+    at: int
+    place: int
+    ways: Ways | None
+    line_there: int | None
+    """The line from which it is reached, where the snippet may have to stand elsewhere."""
+
+
+def encounters(code: CodeType) -> dict[int, list[Encounter]]:
+    """The encounters of every line of ``code``, by line."""
+    return _Lines(code).encounters()
+
+
+class _Lines:
+    def __init__(self, code: CodeType) -> None:
+        self.raw = raw = code.co_code
+        self.jumps = find_jumps(raw)
+        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+        self.line_of: list[int | None] = []
+        for start, end, line in code.co_lines():
+            self.line_of += [line] * ((end - start) // 2)
+        self.starts: list[int] = []  # code unit of each instruction, prefixes included
+        self.ops: list[int] = []  # code unit of its opcode
+        index, count = 0, len(raw) // 2
+        caches = isa.CACHES
+        while index < count:
+            self.starts.append(index)
+            while raw[2 * index] == isa.EXTENDED_ARG:
+                index += 1
+            self.ops.append(index)
+            index += 1 + caches[raw[2 * index]]
+        self.first = next(i for i, op in enumerate(self.ops) if raw[2 * op] == isa.RESUME)
+        self.jumps_to: dict[int, list[Jump]] = {}
+        for jump in self.jumps:
+            if jump.opcode not in isa.BINDING_JUMPS or not isa.LINE_EVENTS_AT_CANDIDATES:
+                self.jumps_to.setdefault(jump.target, []).append(jump)
+        self.handlers_to: dict[int, list[Handler]] = {}
+        for handler in self.handlers:
+            self.handlers_to.setdefault(handler.target, []).append(handler)
+
+    def encounters(self) -> dict[int, list[Encounter]]:
+        found: dict[int, list[Encounter]] = {}
+        raw, ops, starts, line_of = self.raw, self.ops, self.starts, self.line_of
+        at_candidates = isa.LINE_EVENTS_AT_CANDIDATES
+        current: int | None = None
+        for i in range(self.first + 1, len(ops)):
+            start = starts[i]
+            opcode = raw[2 * ops[i]]
+            line = line_of[start]
+            special = start in self.jumps_to or start in self.handlers_to
+            if at_candidates:
+                if opcode in _NO_CANDIDATES:
+                    continue
+                starts_line = line != current
+                current = line
+                if line is None or not (starts_line or special):
+                    continue
+            elif line is None or (not special and i > self.first + 1 and line_of[starts[i - 1]] == line):
+                continue
+            here = self._ways(i, line)
+            if here:
+                found.setdefault(line, []).extend(here)
+        return found
+
+    # -- the ways into one instruction ---------------------------------------------------------------------
+
+    def _ways(self, i: int, line: int) -> list[Encounter]:
+        start = self.starts[i]
+        falls = self.raw[2 * self.ops[i - 1]] not in isa.NO_FALLTHROUGH
+        falling = falls and self._fires_falling(i, line)
+        jumps = self.jumps_to.get(start, ())
+        firing = [jump for jump in jumps if self._fires_jumping(i, jump, line)]
+        handlers = self.handlers_to.get(start, ())
+        raises, all_raise = self._raises(i, line, handlers)
+        if not (falling or firing or raises):
+            return []
+        if falling == falls and len(firing) == len(jumps) and all_raise:
+            return [Encounter(start, start, None, line)]
+        return self._some_ways(start, line, falls, falling, firing, raises)
+
+    def _some_ways(
+        self,
+        start: int,
+        line: int,
+        falls: bool,
+        falling: bool,
+        firing: Sequence[Jump],
+        raises: tuple[tuple[int, int], ...],
+    ) -> list[Encounter]:
+        """Some ways fire and some do not: what goes before ``start``, and what goes before jumps to it."""
+        found: list[Encounter] = []
+        if falls and not falling:
+            # An inline snippet would be in the way of falling through: put it before the jump where that is
+            # the only thing the jump does.
+            direct = [jump for jump in firing if jump.opcode in isa.UNCONDITIONAL]
+            firing = [jump for jump in firing if jump.opcode not in isa.UNCONDITIONAL]
+            found += [Encounter(j.start, start, None, self.line_of[j.at]) for j in direct]
+        if falling or firing or raises:
+            # From a conditional jump the snippet may go behind the code; it then carries the jump's line.
+            source = self.line_of[firing[0].at] if firing else None
+            ways = Ways(falling, frozenset(jump.at for jump in firing), raises)
+            found.append(Encounter(start, start, ways, line if source is None else source))
+        return found
+
+    def _fires_falling(self, i: int, line: int) -> bool:
+        previous = i - 1
+        opcode = self.raw[2 * self.ops[previous]]
+        if not isa.LINE_EVENTS_AT_CANDIDATES:
+            return previous <= self.first or self.line_of[self.starts[previous]] != line
+        loop = self._loop_that_ends_before(i)
+        if loop is not None:
+            return self.line_of[loop.at] != line
+        return opcode == isa.RESUME or self.line_of[self.starts[previous]] != line
+
+    def _loop_that_ends_before(self, i: int) -> Jump | None:
+        """The FOR_ITER whose exhaustion leads to instruction ``i``, when that is what stands before it."""
+        j = i - isa.LOOP_END
+        if j <= self.first or self.raw[2 * self.ops[j]] != isa.OP.get("END_FOR", -1):
+            return None
+        target = self.starts[j]
+        return next((jump for jump in self.jumps if jump.target == target and jump.opcode == _FOR_ITER), None)
+
+    def _fires_jumping(self, i: int, jump: Jump, line: int) -> bool:
+        differs = self.line_of[jump.at] != line
+        if not isa.LINE_EVENTS_AT_CANDIDATES:
+            return differs or (self.starts[i] < jump.at and self.raw[2 * self.ops[i]] != _SEND)
+        return differs or jump.opcode in _LOOPS
+
+    def _raises(
+        self, i: int, line: int, handlers: Sequence[Handler]
+    ) -> tuple[tuple[tuple[int, int], ...], bool]:
+        """The ranges of instructions whose exceptions arrive with an event, and whether these are all."""
+        ranges: list[tuple[int, int]] = []
+        everything = True
+        for handler in handlers:
+            for unit in range(handler.start, handler.end):
+                if self._fires_raising(i, unit, line):
+                    if ranges and ranges[-1][1] == unit:
+                        ranges[-1] = (ranges[-1][0], unit + 1)
+                    else:
+                        ranges.append((unit, unit + 1))
+                else:
+                    everything = False
+        return tuple(ranges), everything
+
+    def _fires_raising(self, i: int, unit: int, line: int) -> bool:
+        if self.line_of[unit] != line:
+            return True
+        if not isa.LINE_EVENTS_AT_CANDIDATES:
+            return self.starts[i] < unit and self.raw[2 * self.ops[i]] != _SEND
+        return isa.THROW_RESUMES and self.raw[2 * unit] in (_YIELD, isa.RESUME)

@@ -1,0 +1,121 @@
+"""Join points as places in the code units of a code object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import CodeType
+
+from equip import isa
+from equip.code import exceptions
+from equip.code.exceptions import Handler
+from equip.code.instruction import Instruction, instructions
+from equip.code.linker import stop_iteration_handler
+
+_RETURNS = isa.matcher(isa.RETURNS)
+_NOP = isa.OP["NOP"]
+_PUSHES_ONE = isa.ops(
+    "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
+    "BUILD_SET"
+)
+_STORES = isa.ops("STORE_NAME STORE_DEREF")
+_CLASS_PREAMBLE = frozenset(
+    {"__module__", "__qualname__", "__firstlineno__", "__classdict__", "__doc__", ".generic_base", "__type_params__"}
+)
+_MODULE_PREAMBLE = frozenset({"__doc__", "__conditional_annotations__"})
+
+
+def entry(code: CodeType) -> int:
+    """The code unit behind the first RESUME: the first of the body."""
+    raw = code.co_code
+    return raw[::2].index(isa.RESUME) + 1 + isa.CACHES[isa.RESUME]
+
+
+def first_statement(code: CodeType) -> int:
+    """The code unit at which the first statement of a module or class begins that is not its docstring, a
+    ``__future__`` import or set-up of the compiler's own."""
+    found = instructions(code)
+    i = next(j for j, one in enumerate(found) if one.opcode == isa.RESUME) + 1
+    names = _CLASS_PREAMBLE if code.co_name != "<module>" else _MODULE_PREAMBLE
+    while i + 1 < len(found):
+        following = _behind_set_up(found, i, names)
+        if following == i:
+            break
+        i = following
+    return found[i].offset // 2
+
+
+def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) -> int:
+    """The position behind one piece of set-up at ``i``; ``i`` when there is none."""
+    one, two = found[i], found[i + 1]
+    if one.opname == "SETUP_ANNOTATIONS":
+        return i + 1
+    if one.opcode in _PUSHES_ONE and two.opcode in _STORES and two.argval in names:
+        return i + 2
+    if i + 5 < len(found) and found[i + 2].opname == "IMPORT_NAME" and found[i + 2].argval == "__future__":
+        j = i + 3
+        while found[j].opname == "IMPORT_FROM" and found[j + 1].opname == "STORE_NAME":
+            j += 2
+        if j > i + 3 and found[j].opname == "POP_TOP":
+            return j + 1
+    return i
+
+
+def returns(code: CodeType) -> list[tuple[int, int]]:
+    """(first prefix, opcode) of each instruction that returns, in code units."""
+    raw = code.co_code
+    found: list[tuple[int, int]] = []
+    for match in _RETURNS.finditer(raw[::2]):
+        start = index = match.start()
+        while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
+            start -= 1
+        found.append((start, index))
+    return found
+
+
+def returned_constant(code: CodeType, start: int, index: int) -> object:
+    """The constant of a RETURN_CONST."""
+    raw = code.co_code
+    arg = 0
+    for unit in range(start, index + 1):
+        arg = arg << 8 | raw[2 * unit + 1]
+    return code.co_consts[arg]
+
+
+class Coverage:
+    """Which handler a statement would stand in if it were written at a place."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.raw = code.co_code
+        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+        self.final = stop_iteration_handler(self.raw, self.handlers)
+
+    def at(self, unit: int) -> Handler | None:
+        """The handler whose range has this code unit in it."""
+        return next((h for h in self.handlers if h.start <= unit < h.end), None)
+
+    def of_statement(self, unit: int) -> Handler | None:
+        """The handler around a statement before the instruction at ``unit``.
+
+        It differs from ``at`` in two places. The NOP of a ``try:`` line is in no range, not even that of the
+        ``try`` around it. At the first instruction of a handler the stack is not yet what the handler's own
+        cleanup expects.
+        """
+        if not self.handlers:
+            return None
+        covering = self.at(unit)
+        entered = [h for h in self.handlers if h.target == unit]
+        if entered:
+            return self._around(covering, entered[0].depth)
+        if covering is None and self.raw[2 * unit] == _NOP:
+            inner = self.at(unit + 1)
+            if inner is not None:
+                return self._around(self.at(inner.target), inner.depth) or self.final
+        return covering or self.final
+
+    def _around(self, handler: Handler | None, depth: int) -> Handler | None:
+        """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""
+        seen: set[int] = set()
+        while handler is not None and handler.depth > depth and handler.target not in seen:
+            seen.add(handler.target)
+            handler = self.at(handler.target)
+        return handler if handler is None or handler.depth <= depth else None

@@ -1,0 +1,41 @@
+"""What a user asks for, as plain data: which snippet goes where in which code object."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class JoinPoint(enum.Enum):
+    """Where a snippet can stand in a code object."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    RAISE = "raise"
+    LINENO = "lineno"
+    MODULE_ENTER = "module-enter"
+    MODULE_EXIT = "module-exit"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """One snippet at one join point.
+
+    ``probe`` names who asked for it. Insertions with the same ``(probe, group)`` in one code object
+    share the private names that their snippets bind.
+    """
+
+    location: JoinPoint
+    source: str
+    lineno: int | None = None
+    suppress: bool = False
+    probe: str = ""
+    group: int = 0
+
+
+CodePath = tuple[int, ...]
+"""Indices into ``co_consts``, from the module's code object down; ``()`` is the module itself."""
+
+Plan = dict[CodePath, list[Insertion]]
+"""The insertions for each code object of a module, in the order in which they were asked for."""

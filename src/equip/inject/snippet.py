@@ -1,0 +1,278 @@
+"""A snippet as the user wrote it: parsed once, its names and peculiarities known, whatever its target."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from equip.errors import SnippetError
+from equip.inject.fields import Field, field_of, pieces_of, spelled, with_stand_ins
+
+
+@dataclass(slots=True)
+class Names:
+    """What a snippet does with names in its own scope, and in those nested in it."""
+
+    bound: set[str] = field(default_factory=set)
+    mentioned: set[str] = field(default_factory=set)
+    unbound: dict[str, int] = field(default_factory=dict)
+    """Names that ``del`` or the end of an ``except ... as`` takes away, with the line."""
+    declared_global: set[str] = field(default_factory=set)
+    declared_nonlocal: dict[str, int] = field(default_factory=dict)
+    has_nested_scopes: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Snippet:
+    """A parsed snippet; ``body`` still has stand-ins for the fields."""
+
+    source: str
+    body: tuple[ast.stmt, ...]
+    names: Names
+    fields: frozenset[Field]
+    braced: tuple[tuple[str, int], ...]
+    """Set displays of a single name, ``{name}``, which may be mistyped fields, with their lines."""
+    yields: int = 0
+    """Line of the first ``yield`` of the snippet's own scope, 0 without one; likewise the others."""
+    awaits: int = 0
+    returns: int = 0
+    lines: int = 1
+    mangled: bool = False
+    """Whether a name or attribute is subject to name mangling."""
+
+    def describe(self, lineno: int | None = None) -> str:
+        """The snippet for a message, by the line that is at fault."""
+        source = self.source.strip("\n").split("\n")
+        if lineno is None or len(source) == 1:
+            shown = source[0].strip() + (" ..." if len(source) > 1 else "")
+            return f"snippet {shown!r}"
+        full = self.source.split("\n")
+        shown = full[lineno - 1].strip() if 0 < lineno <= len(full) else source[0].strip()
+        return f"snippet line {lineno} {shown!r}"
+
+
+@lru_cache(maxsize=4096)
+def parse(source: str) -> Snippet:
+    """Parse a snippet. Raises ``SnippetError`` for a syntax error and for what no target allows."""
+    text = with_stand_ins(textwrap.dedent(source))
+    try:
+        tree = ast.parse(text, "<snippet>")
+    except SyntaxError as error:
+        raise _syntax_error(source, error) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SnippetError(f"snippet {source[:60]!r} cannot be parsed: {error}") from None
+    scan = _Scan(source)
+    for statement in tree.body:
+        scan.visit(statement)
+    return Snippet(
+        source,
+        tuple(tree.body),
+        scan.names,
+        frozenset(scan.fields),
+        tuple(scan.braced),
+        scan.yields,
+        scan.awaits,
+        scan.returns,
+        source.count("\n") + 1,
+        scan.mangled,
+    )
+
+
+def _syntax_error(source: str, error: SyntaxError) -> SnippetError:
+    line = error.lineno or 1
+    lines = source.split("\n")
+    shown = lines[line - 1].strip() if 0 < line <= len(lines) else source.strip()
+    return SnippetError(
+        f"snippet line {line} {shown!r}: {spelled(error.msg or 'invalid syntax')}; correct the snippet "
+        "(a `{` that is to be Python's own may need a space behind it)"
+    )
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class _Scan(ast.NodeVisitor):
+    """Collects what ``Snippet`` says of its tree."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.names = Names()
+        self.fields: set[Field] = set()
+        self.braced: list[tuple[str, int]] = []
+        self.yields = self.awaits = self.returns = 0
+        self.mangled = False
+        self._nested = 0  # depth of function and class scopes inside the snippet
+        self._comprehensions = 0
+
+    def refuse(self, node: ast.stmt | ast.expr | ast.alias, why: str) -> None:
+        lines = self.source.split("\n")
+        shown = lines[node.lineno - 1].strip() if node.lineno <= len(lines) else self.source
+        raise SnippetError(f"snippet line {node.lineno} {shown!r}: {why}")
+
+    def visit(self, node: ast.AST) -> None:
+        for name in _identifiers(node):
+            found = field_of(name)
+            if found is not None:
+                self.fields.add(found)
+            elif name.startswith("__") and not name.endswith("__"):
+                self.mangled = True
+        if isinstance(node, ast.Constant):
+            self._constant(node)
+        super().visit(node)
+
+    def _constant(self, node: ast.Constant) -> None:
+        value = node.value
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
+        if isinstance(value, str):
+            self.fields |= {piece for piece in pieces_of(value) if isinstance(piece, Field)}
+
+    def _bind(self, name: str) -> None:
+        if field_of(name) is None:
+            self.names.mentioned.add(name)
+            if not self._nested:
+                self.names.bound.add(name)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if field_of(node.id) is not None:
+            return
+        self.names.mentioned.add(node.id)
+        if self._nested or self._comprehensions:
+            return
+        if isinstance(node.ctx, ast.Store):
+            self.names.bound.add(node.id)
+        elif isinstance(node.ctx, ast.Del):
+            self.names.bound.add(node.id)
+            self.names.unbound.setdefault(node.id, node.lineno)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self._bind(node.target.id)
+        self.visit(node.value)
+        if field_of(node.target.id) is not None:
+            self.visit(node.target)
+
+    def visit_Set(self, node: ast.Set) -> None:
+        if len(node.elts) == 1 and isinstance(node.elts[0], ast.Name):
+            self.braced.append((node.elts[0].id, node.lineno))
+        self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._bind(alias.asname or alias.name.partition(".")[0])
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            if alias.name == "*":
+                self.refuse(node, "`import *` is not possible in a snippet: name what it needs")
+            self._bind(alias.asname or alias.name)
+        if node.module == "__future__":
+            self.refuse(node, "a `__future__` import has no place in a snippet: the target's own are in force")
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self._bind(node.name)
+            if not self._nested:
+                self.names.unbound.setdefault(node.name, node.lineno)
+        self.generic_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        if node.name:
+            self._bind(node.name)
+        self.generic_visit(node)
+
+    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        if node.rest:
+            self._bind(node.rest)
+        self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.names.mentioned.update(node.names)
+        if not self._nested:
+            self.names.declared_global.update(node.names)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        self.names.mentioned.update(node.names)
+        for name in node.names:
+            if not self._nested:
+                self.names.declared_nonlocal.setdefault(name, node.lineno)
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if not self._nested:
+            self.returns = self.returns or node.lineno
+        self.generic_visit(node)
+
+    def visit_Yield(self, node: ast.Yield | ast.YieldFrom) -> None:
+        if not self._nested:
+            self.yields = self.yields or node.lineno
+        self.generic_visit(node)
+
+    visit_YieldFrom = visit_Yield  # type: ignore[assignment]
+
+    def visit_Await(self, node: ast.Await | ast.AsyncFor | ast.AsyncWith) -> None:
+        if not self._nested:
+            self.awaits = self.awaits or node.lineno
+        self.generic_visit(node)
+
+    visit_AsyncFor = visit_Await  # type: ignore[assignment]
+    visit_AsyncWith = visit_Await  # type: ignore[assignment]
+
+    def generic_visit(self, node: ast.AST) -> None:
+        if isinstance(node, _SCOPES):
+            self._scope(node)
+        elif isinstance(node, _COMPREHENSIONS):
+            self._comprehension(node)
+        else:
+            if type(node).__name__ == "TypeAlias":
+                self.names.has_nested_scopes = True
+            super().generic_visit(node)
+
+    def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) -> None:
+        self.names.has_nested_scopes = True
+        if not isinstance(node, ast.Lambda):
+            self._bind(node.name)
+            for decorator in node.decorator_list:
+                self.visit(decorator)
+        if isinstance(node, ast.ClassDef):
+            for base in (*node.bases, *node.keywords):
+                self.visit(base)
+        else:
+            for default in (*node.args.defaults, *node.args.kw_defaults):
+                if default is not None:
+                    self.visit(default)
+        self._nested += 1
+        if not isinstance(node, ast.ClassDef):
+            self.visit(node.args)
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        for inner in body:
+            self.visit(inner)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns is not None:
+            self.visit(node.returns)
+        for parameter in getattr(node, "type_params", ()):
+            self.visit(parameter)
+        self._nested -= 1
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        self.names.has_nested_scopes = True
+        if any(generator.is_async for generator in node.generators) and not self._nested:
+            self.awaits = self.awaits or node.lineno
+        self.visit(node.generators[0].iter)
+        self._comprehensions += 1
+        super().generic_visit(node)
+        self._comprehensions -= 1
+
+
+def _identifiers(node: ast.AST) -> list[str]:
+    """The identifiers that a node itself holds."""
+    found: list[str] = []
+    for name in ("id", "attr", "arg", "name", "asname", "rest", "module"):
+        value = getattr(node, name, None)
+        if isinstance(value, str):
+            found.append(value)
+    if isinstance(node, (ast.Global, ast.Nonlocal)):
+        found += node.names
+    return found

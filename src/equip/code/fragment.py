@@ -10,13 +10,12 @@ object, where the compiler puts code of that kind, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import CodeType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from equip import isa
-from equip.code.locations import Run
+from equip.code.locations import Piece, injected
 
 END = -1
 """As the item of a ``Label``: behind the last hot item."""
@@ -89,6 +88,23 @@ class Template:
     cold_at: int
     protected: tuple[Protected, ...] = ()
     stack: int = 0
+    images: dict[object, Fragment] = field(default_factory=dict)
+    """Fragments already assembled, by what their symbols were resolved to."""
+    moulds: dict[tuple[int, ...], _Mould | None] = field(default_factory=dict)
+    symbols: tuple[tuple[int, Const | Hole | Name | Slot], ...] = field(init=False)
+    """(opcode, symbol) for everything that has to be resolved, in order; pairs as two slots."""
+    lines: tuple[int, ...] = field(init=False)
+    """The lines of the snippet that its items come from."""
+
+    def __post_init__(self) -> None:
+        symbols: list[tuple[int, Const | Hole | Name | Slot]] = []
+        for opcode, operand, _ in self.items:
+            if type(operand) is Pair:
+                symbols += ((opcode, Slot(operand.first)), (opcode, Slot(operand.second)))
+            elif type(operand) is not int and type(operand) is not Label:
+                symbols.append((opcode, operand))  # type: ignore[arg-type]
+        object.__setattr__(self, "symbols", tuple(symbols))
+        object.__setattr__(self, "lines", tuple(sorted({item.mark for item in self.items if item.mark})))
 
     @property
     def opcodes(self) -> frozenset[int]:
@@ -147,13 +163,18 @@ class Fragment:
 
     hot: bytes
     cold: bytes
-    hot_runs: tuple[Run, ...]
-    cold_runs: tuple[Run, ...]
+    hot_pieces: tuple[Piece, ...]
+    cold_pieces: tuple[Piece, ...]
+    """For the location table."""
+    is_injected: bool
+    """Whether it comes from a snippet, and not from a change of the program's own instructions."""
     jumps: tuple[CrossJump, ...]
     covered: tuple[CoveredUnits, ...]
     stack: int
     item_spans: tuple[tuple[bool, int, int], ...]
     """For each item: (cold, first code unit, code unit behind it)."""
+    length: int
+    """Code units of the hot part."""
 
 
 class Resolver:
@@ -173,10 +194,89 @@ class Resolver:
         raise NotImplementedError
 
 
-def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] = {}) -> Fragment:
+_IMAGES_LIMIT = 1024
+_LOAD_CONST = isa.OP["LOAD_CONST"]
+
+
+def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] | None = None) -> Fragment:
     """Code units for ``use`` with the indices of ``pools``; ``reserve`` maps cross jumps to their prefixes."""
     template = use.template
-    units = _resolve(use, pools)
+    values = _resolved(use, pools)
+    key = (tuple(values), tuple(use.marks.values()), tuple(reserve.items()) if reserve else None)
+    found = template.images.get(key)
+    if found is None:
+        if len(template.images) >= _IMAGES_LIMIT:
+            template.images.clear()
+        found = None if reserve else _imprinted(use, values)
+        if found is None:
+            found = _assembled(use, values, reserve or {})
+        template.images[key] = found
+    return found
+
+
+class _Mould(NamedTuple):
+    """A fragment with zeros for its symbols, and where each goes: (cold, byte position of the opcode)."""
+
+    fragment: Fragment
+    places: tuple[tuple[bool, int], ...]
+
+
+def _imprinted(use: Use, values: Sequence[int | tuple[int, int]]) -> Fragment | None:
+    """The fragment for values that all fit in one byte, from the template's mould; None when some does not."""
+    template = use.template
+    marks = tuple(use.marks.values())
+    mould = template.moulds.get(marks)
+    if mould is None:
+        mould = template.moulds[marks] = _mould(use)
+        if mould is None:
+            return None
+    fragment, where = mould
+    hot, cold = bytearray(fragment.hot), bytearray(fragment.cold)
+    for value, (opcode, symbol), (is_cold, at) in zip(values, template.symbols, where, strict=True):
+        part = cold if is_cold else hot
+        if type(value) is tuple:
+            part[at], value = value
+        elif type(symbol) is Name:
+            value = (value << isa.NAME_SHIFT[opcode]) | symbol.low  # type: ignore[operator]
+        if value > 255:  # type: ignore[operator]
+            return None
+        part[at + 1] = value  # type: ignore[call-overload]
+    return replace(fragment, hot=bytes(hot), cold=bytes(cold))
+
+
+def _mould(use: Use) -> _Mould | None:
+    template = use.template
+    if any(type(item.operand) is Pair for item in template.items):
+        return None
+    zeros: list[int | tuple[int, int]] = [0] * len(template.symbols)
+    fragment = _assembled(use, zeros, {})
+    where: list[tuple[bool, int]] = []
+    for i, item in enumerate(template.items):
+        if type(item.operand) is not int and type(item.operand) is not Label:
+            cold, start, _ = fragment.item_spans[i]
+            where.append((cold, 2 * start))
+    return _Mould(fragment, tuple(where))
+
+
+def _resolved(use: Use, pools: Resolver) -> list[int | tuple[int, int]]:
+    """What each of the template's symbols is in one code object: an index, or (opcode, argument) of a constant."""
+    variables = use.variables
+    values: list[int | tuple[int, int]] = []
+    for opcode, symbol in use.template.symbols:
+        kind = type(symbol)
+        if kind is Name:
+            values.append(pools.name(symbol[0]))  # type: ignore[arg-type]
+        elif kind is Slot:
+            values.append(pools.slot(variables.get(symbol[0], symbol[0])))  # type: ignore[call-overload]
+        else:
+            value = symbol[0] if kind is Const else use.constants[symbol[0]]
+            values.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
+    return values
+
+
+def _assembled(use: Use, values: Sequence[int | tuple[int, int]], reserve: Mapping[int, int]) -> Fragment:
+    template = use.template
+    units = _units(template, values)
     prefixes = [max(reserve.get(i, 0), _prefixes(arg)) for i, (_, arg) in enumerate(units)]
     labelled = [i for i, item in enumerate(template.items) if type(item.operand) is Label]
     starts = _starts(template, units, prefixes)
@@ -189,33 +289,30 @@ _Unit = tuple[tuple[bytes, int], int]
 """((bytes of a whole instruction in front, opcode), argument): a pair that does not fit becomes two instructions."""
 
 
-def _resolve(use: Use, pools: Resolver) -> list[_Unit]:
-    variables = use.variables
+def _units(template: Template, values: Sequence[int | tuple[int, int]]) -> list[_Unit]:
     units: list[_Unit] = []
-    for opcode, operand, _ in use.template.items:
+    following = iter(values)
+    for opcode, operand, _ in template.items:
         front = b""
+        arg = 0
         if type(operand) is int:
             arg = operand
-        elif type(operand) is Slot:
-            arg = pools.slot(variables.get(operand.symbol, operand.symbol))
-        elif type(operand) is Name:
-            arg = (pools.name(operand.name) << isa.NAME_SHIFT[opcode]) | operand.low
-        elif type(operand) is Const or type(operand) is Hole:
-            value = operand.value if type(operand) is Const else use.constants[operand.key]
-            if opcode == isa.OP["LOAD_CONST"]:
-                opcode, arg = pools.load_const(value)
-            else:
-                arg = pools.const(value)
         elif type(operand) is Pair:
-            first = pools.slot(variables.get(operand.first, operand.first))
-            arg = pools.slot(variables.get(operand.second, operand.second))
+            first, arg = next(following), next(following)  # type: ignore[assignment]
+            assert isinstance(first, int)
             if first < 16 and arg < 16:
                 arg |= first << 4
             else:
                 single, opcode = isa.PAIRS[opcode]
                 front = instruction(single, first)
-        else:
-            arg = 0
+        elif type(operand) is not Label:
+            value = next(following)
+            if isinstance(value, tuple):
+                opcode, arg = value
+            elif type(operand) is Name:
+                arg = (value << isa.NAME_SHIFT[opcode]) | operand.low
+            else:
+                arg = value
         units.append(((front, opcode), arg))
     return units
 
@@ -331,47 +428,32 @@ def _emit(
     return Fragment(
         hot=b"".join(parts[:cold_at]),
         cold=b"".join(parts[cold_at:]),
-        hot_runs=_runs(use, parts, 0, cold_at),
-        cold_runs=_runs(use, parts, cold_at, len(parts)),
+        hot_pieces=_pieces(use, parts, 0, cold_at),
+        cold_pieces=_pieces(use, parts, cold_at, len(parts)),
+        is_injected=any(use.marks.values()),
         jumps=tuple(jumps),
         covered=tuple(covered),
         stack=template.stack,
         item_spans=tuple(
             (i >= cold_at, starts[i], starts[i] + len(part) // 2) for i, part in enumerate(parts)
         ),
+        length=hot_length,
     )
 
 
-def _runs(use: Use, parts: Sequence[bytes], first: int, last: int) -> tuple[Run, ...]:
-    runs: list[Run] = []
+def _pieces(use: Use, parts: Sequence[bytes], first: int, last: int) -> tuple[Piece, ...]:
+    runs: list[tuple[int, int]] = []
     for i in range(first, last):
         mark = use.marks.get(use.template.items[i].mark, 0)
         units = len(parts[i]) // 2
-        if runs and runs[-1].mark == mark:
-            runs[-1] = Run(runs[-1].units + units, mark)
-        else:
-            runs.append(Run(units, mark))
-    return tuple(runs)
+        if runs and runs[-1][1] == mark:
+            runs[-1] = runs[-1][0] + units, mark
+        elif units:
+            runs.append((units, mark))
+    return tuple(injected(units, mark) if mark else units for units, mark in runs)
 
 
 # -- making templates ------------------------------------------------------------------------------------
-
-
-def template_of_code(code: CodeType, start: int, end: int) -> list[tuple[int, int, int, int]]:
-    """The instructions of ``code`` from code unit ``start`` to ``end``: (first unit, opcode, arg, next unit)."""
-    raw = code.co_code
-    found: list[tuple[int, int, int, int]] = []
-    index = start
-    while index < end:
-        first, arg = index, 0
-        while raw[2 * index] == isa.EXTENDED_ARG:
-            arg = (arg | raw[2 * index + 1]) << 8
-            index += 1
-        opcode = raw[2 * index]
-        arg |= raw[2 * index + 1]
-        index += 1 + isa.CACHES[opcode]
-        found.append((first, opcode, arg, index))
-    return found
 
 
 def wrapped(front: Sequence[Item], template: Template, back: Sequence[Item] = ()) -> Template:

@@ -10,17 +10,21 @@ No edit gives back the same object.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from types import CodeType
 
 from equip import isa
 from equip.code import exceptions, locations
-from equip.code.edit import Edit, Guard
+from equip.code.direct import Direct, link_directly
+from equip.code.edit import INHERIT, Edit, Guard
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Use, assemble, instruction
 from equip.code.layout import Layout, Placement
 from equip.code.pools import Pools
-from equip.code.sites import Site, find_jumps, sites_of
+from equip.code.sites import find_jumps, sites_of
+
+_JUMP_BACK = isa.OP["JUMP_BACKWARD_NO_INTERRUPT"]
 
 
 def link(
@@ -42,18 +46,32 @@ def link(
     rewritten = rewritten or {}
     if not (edits or guards or rewritten or pools):
         return _with_children(code, children) if children else code
+    is_same_frame = pools is None
     pools = pools or Pools(code)
-    linked = _Link(code, edits, guards, pools, rewritten)
-    consts = list(pools.consts)
-    for index, child in (children or {}).items():
-        consts[index] = child
-    if last_const is not None:
-        consts.append(last_const)
+    new = None if guards or rewritten else link_directly(code, edits, pools)
+    if new is None:
+        new = _Link(code, edits, guards, pools, rewritten).result()
+    consts = pools.consts
+    if children or last_const is not None:
+        consts = list(consts)
+        for index, child in (children or {}).items():
+            consts[index] = child
+        if last_const is not None:
+            consts.append(last_const)
+    if is_same_frame:
+        return code.replace(
+            co_code=new.units,
+            co_linetable=new.linetable,
+            co_exceptiontable=new.exceptiontable,
+            co_stacksize=new.stack,
+            co_consts=tuple(consts),
+            co_names=tuple(pools.names),
+        )
     return code.replace(
-        co_code=linked.units(),
-        co_linetable=linked.locations(),
-        co_exceptiontable=linked.exceptions(),
-        co_stacksize=linked.stack(),
+        co_code=new.units,
+        co_linetable=new.linetable,
+        co_exceptiontable=new.exceptiontable,
+        co_stacksize=new.stack,
         co_consts=tuple(consts),
         co_names=tuple(pools.names),
         co_varnames=pools.varnames,
@@ -84,7 +102,8 @@ class _Link:
         self.raw = code.co_code
         self.pools = pools
         self.guards = guards
-        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+        table = code.co_exceptiontable
+        self.handlers = exceptions.decode(table) if table else []
         self.rewritten = rewritten
         self.jumps = find_jumps(self.raw)
         self.sites = sites_of(self.raw, edits, self.jumps, self.handlers)
@@ -92,11 +111,13 @@ class _Link:
         self._reserved: dict[Use, dict[int, int]] = {}
         self._relax()
 
+    def result(self) -> Direct:
+        return Direct(self.units(), self.locations(), self.exceptions(), self.stack())
+
     def fragment(self, use: Use) -> Fragment:
         found = self._fragments.get(use)
         if found is None:
-            found = assemble(use, self.pools, self._reserved.get(use, {}))
-            self._fragments[use] = found
+            found = self._fragments[use] = assemble(use, self.pools, self._reserved.get(use))
         return found
 
     # -- code units ------------------------------------------------------------------------------------
@@ -104,106 +125,95 @@ class _Link:
     def _relax(self) -> None:
         extra: dict[int, int] = {}  # instruction start -> prefixes to add
         while True:
-            layout = Layout(self.raw, self.sites, self.guards, self.fragment, extra)
-            patches = self._jump_patches(layout, extra)
-            patches_cross = self._cross_patches(layout)
-            if patches is not None and patches_cross is not None:
-                self.layout = layout
-                self._patches = patches + patches_cross
+            self.layout = layout = Layout(self.raw, self.sites, self.guards, self.fragment, extra)
+            self._patches: list[tuple[int, bytes]] = []  # (position, code units)
+            more = dict(extra)
+            grown = self._adjust_jumps(layout, more) if self.jumps else False
+            if self.rewritten:
+                grown |= self._rewrite(layout, more)
+            grown |= self._adjust_fragments(layout)
+            if not grown:
                 return
+            extra = more
 
-    def _jump_patches(self, layout: Layout, extra: dict[int, int]) -> list[tuple[int, bytes]] | None:
-        """(position, code units) for each original instruction that changes; None when one has to grow."""
-        patches: list[tuple[int, bytes]] = []
+    def _adjust_jumps(self, layout: Layout, extra: dict[int, int]) -> bool:
+        """Patch the original jumps that something was put in under; whether one of them has to grow."""
         grown = False
-        unmoved = layout.unmoved
-        for jump in self.jumps:
-            if jump.at in layout.removed:
+        places, growth, sites = layout.places, layout.growth, layout.sites
+        divided = any(site.detours or site.jump_entries or site.default_jump for site in self.sites)
+        for start, at, opcode, arg, target in self.jumps:
+            before_jump = bisect_right(places, start)
+            before_target = bisect_left(places, target)
+            if before_jump == before_target and not (divided and target in sites):
                 continue
-            if unmoved(jump.start, jump.target) and not layout.detours:
+            if at in layout.removed:
                 continue
-            at = layout.opcode_at(jump.start, jump.at)
-            if jump.opcode in isa.BINDING_JUMPS and isa.LINE_EVENTS_AT_CANDIDATES:
-                goal = layout.instruction_at(jump.target)
+            position = at + growth[before_jump]
+            if not divided:
+                goal = target + growth[before_target]
+            elif opcode in isa.COMPANION_JUMPS:
+                goal = layout.instruction_at(target)
             else:
-                goal = layout.entry_of_jump(jump.at, jump.target)
-            opcode = jump.opcode
-            distance = goal - (at + 1 + isa.CACHES[opcode])
-            if (distance >= 0) != (opcode in isa.FORWARD):
-                if opcode not in isa.FLIPPED:
-                    if distance or opcode not in isa.BACKWARD:
-                        raise AssertionError(f"{isa.OPNAMES[opcode]} cannot jump the other way: a bug of equip")
-                else:
-                    opcode = isa.FLIPPED[opcode]
-                    distance = goal - (at + 1 + isa.CACHES[opcode])
-            arg = abs(distance)
-            if arg == jump.arg and opcode == jump.opcode:
-                continue
-            grown |= self._patch(patches, layout, extra, jump.start, jump.at, opcode, arg)
+                goal = layout.entry_of_jump(at, target)
+            new_opcode, new_arg = _aimed(opcode, position, goal)
+            if new_arg != arg or new_opcode != opcode:
+                grown |= self._patch(layout, extra, start, at, new_opcode, new_arg)
+        return grown
+
+    def _rewrite(self, layout: Layout, extra: dict[int, int]) -> bool:
+        grown = False
         for index, (opcode, arg) in self.rewritten.items():
             if index in layout.removed:
                 continue
             start = index
             while start and self.raw[2 * start - 2] == isa.EXTENDED_ARG:
                 start -= 1
-            grown |= self._patch(patches, layout, extra, start, index, opcode, arg)
-        return None if grown else patches
+            grown |= self._patch(layout, extra, start, index, opcode, arg)
+        return grown
 
     def _patch(
-        self,
-        patches: list[tuple[int, bytes]],
-        layout: Layout,
-        extra: dict[int, int],
-        start: int,
-        index: int,
-        opcode: int,
-        arg: int,
+        self, layout: Layout, extra: dict[int, int], start: int, index: int, opcode: int, arg: int
     ) -> bool:
-        """Note the new units of one instruction; whether it had to grow."""
-        room = index - start + extra.get(start, 0)
+        """Note the new units of one instruction; whether it has to grow for them."""
+        room = index - start + layout.extra.get(start, 0)
         units = instruction(opcode, arg, room)
         length = len(units) // 2 - isa.CACHES[opcode]
         if length > room + 1:
-            extra[start] = extra.get(start, 0) + length - room - 1
+            extra[start] = layout.extra.get(start, 0) + length - room - 1
             return True
-        patches.append((layout.instruction_at(start), units[: 2 * length]))
+        self._patches.append((layout.instruction_at(start), units[: 2 * length]))
         return False
 
-    def _cross_patches(self, layout: Layout) -> list[tuple[int, bytes]] | None:
-        """The jumps between the parts of fragments, and from behind the code back into it."""
-        patches: list[tuple[int, bytes]] = []
+    def _adjust_fragments(self, layout: Layout) -> bool:
+        """Patch the jumps between the parts of fragments, and from behind the code back into it."""
         grown = False
         for placement in layout.placements:
             for jump in placement.fragment.jumps:
                 at = placement.position(jump.at)
                 goal = placement.end if jump.target is None else placement.position(jump.target)
-                begin = at + jump.prefixes
-                distance = goal - (begin + 1 + isa.CACHES[jump.opcode])
-                opcode = jump.opcode
-                if (distance >= 0) != (opcode in isa.FORWARD):
-                    opcode = isa.FLIPPED[opcode]
-                    distance = goal - (begin + 1 + isa.CACHES[opcode])
-                units = instruction(opcode, abs(distance), jump.prefixes)
+                opcode, arg = _aimed(jump.opcode, at + jump.prefixes, goal)
+                units = instruction(opcode, arg, jump.prefixes)
                 length = len(units) // 2 - isa.CACHES[opcode]
                 if length > jump.prefixes + 1:
-                    reserved = self._reserved.setdefault(placement.use, {})
-                    reserved[jump.item] = length - 1
+                    self._reserved.setdefault(placement.use, {})[jump.item] = length - 1
                     self._fragments.pop(placement.use, None)
                     grown = True
-                patches.append((at, units[: 2 * length]))
+                self._patches.append((at, units[: 2 * length]))
         for chunk in layout.chunks:
-            at = chunk.jump_at
+            prefixes = chunk.detour.prefixes
             goal = layout.instruction_at(chunk.site.at)
-            opcode = isa.OP["JUMP_BACKWARD_NO_INTERRUPT"]
-            units = instruction(opcode, at + chunk.prefixes + 1 - goal, chunk.prefixes)
-            if len(units) // 2 > chunk.prefixes + 1:
-                chunk.sequence.prefixes = len(units) // 2 - 1
+            units = instruction(_JUMP_BACK, chunk.jump_at + prefixes + 1 - goal, prefixes)
+            if len(units) // 2 > prefixes + 1:
+                chunk.detour.prefixes = len(units) // 2 - 1
                 grown = True
-            patches.append((at, units))
-        return None if grown else patches
+            self._patches.append((chunk.jump_at, units))
+        return grown
 
     def units(self) -> bytes:
-        out = bytearray(self.layout.assembled())
+        code = self.layout.assembled()
+        if not self._patches:
+            return code
+        out = bytearray(code)
         for position, units in self._patches:
             out[2 * position : 2 * position + len(units)] = units
         return bytes(out)
@@ -218,19 +228,29 @@ class _Link:
 
     def exceptions(self) -> bytes:
         layout = self.layout
-        if not self.handlers and not self.guards and not any(p.fragment.covered for p in layout.placements):
-            return b""
-        base: list[Handler] = []
-        for handler in self.handlers:
-            base += layout.moved_handler(handler)
-        overlays: list[tuple[int, int, Handler | None]] = []
-        for placement in layout.placements:
-            overlays += self._around(placement)
-        painted = exceptions.paint(base, overlays)
+        placements = layout.placements
+        owned = any(p.fragment.covered for p in placements)
+        if not (self.handlers or self.guards or owned):
+            return self.code.co_exceptiontable
+        painted = [part for handler in self.handlers for part in layout.moved_handler(handler)]
+        overlays = [overlay for p in placements if p.cold_start or self._stands_apart(p) for overlay in self._around(p)]
+        if overlays:
+            painted = exceptions.paint(painted, overlays)
         if self.guards:
             painted = exceptions.paint(painted, self._guarded(painted))
-        inner = [overlay for placement in layout.placements for overlay in self._inside(placement)]
-        return exceptions.encode(exceptions.paint(painted, inner) if inner else painted)
+        if owned:
+            inner = [overlay for p in placements if p.fragment.covered for overlay in self._inside(p)]
+            painted = exceptions.paint(painted, inner)
+        return exceptions.encode(painted)
+
+    def _stands_apart(self, placement: Placement) -> bool:
+        """Whether the handler around a fragment is not simply that of the instruction behind it."""
+        edit = placement.edit
+        if edit is None or placement.detour:
+            return True
+        if edit.covered is INHERIT:
+            return False
+        return edit.covered != next((h for h in self.handlers if h.start <= edit.at < h.end), None)
 
     def _around(self, placement: Placement) -> Iterable[tuple[int, int, Handler | None]]:
         """The handler that the place of a fragment stands in, over its parts where that does not follow by itself."""
@@ -270,6 +290,8 @@ class _Link:
             handler = Handler(0, 0, placement.start, 0, False)
             spared = layout.injected(guard) + handled + layout.unguarded(final)
             taken = list(gaps(layout.first_guarded, layout.end_of_body, spared))
+            for start, end in layout.behind_the_code(guard):
+                taken += gaps(start, end, handled)
             for start, end in taken:
                 yield start, end, handler
             handled += taken
@@ -281,9 +303,18 @@ class _Link:
     def stack(self) -> int:
         need = self.code.co_stacksize
         for placement in self.layout.placements:
-            depth = placement.edit.depth if placement.edit is not None else 1
+            depth = placement.edit.depth if placement.edit is not None else 0
             need = max(need, depth + placement.fragment.stack)
         return need
+
+
+def _aimed(opcode: int, position: int, goal: int) -> tuple[int, int]:
+    """The opcode (turned round where needed) and argument of a jump at ``position`` that goes to ``goal``."""
+    distance = goal - (position + 1 + isa.CACHES[opcode])
+    if (distance >= 0) if opcode in isa.FORWARD else (distance <= 0):
+        return opcode, abs(distance)
+    opcode = isa.FLIPPED[opcode]
+    return opcode, abs(goal - (position + 1 + isa.CACHES[opcode]))
 
 
 def gaps(start: int, end: int, taken: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
@@ -306,6 +337,3 @@ def stop_iteration_handler(raw: bytes, handlers: Sequence[Handler]) -> Handler |
         if not handler.depth and handler.lasti and raw[2 * handler.target : 2 * handler.target + 2] == intrinsic:
             return handler
     return None
-
-
-__all__ = ["Edit", "Guard", "Site", "link", "stop_iteration_handler"]

@@ -109,46 +109,48 @@ def _head(kind: int, units: int) -> bytes:
 # -- splicing ----------------------------------------------------------------------------------------
 
 
-class Run(NamedTuple):
-    """``units`` code units put in, that come from one line of one snippet.
+class Injected(NamedTuple):
+    """Entries for injected code units, ``head + delta + rest``, where delta is the move of the line to theirs.
 
-    They stand in the table as entries that the compiler never makes (the long form without a column) with
-    ``mark`` in the place of the end column: that is how ``provenance`` finds them again. With mark 0 they are
-    no snippet's but belong to the instruction at the place, and take its location.
+    They are of a form that the compiler never makes (the long one without a column, with a mark in the place of
+    the end column): that is how ``provenance`` finds them again.
     """
 
-    units: int
-    mark: int
+    head: bytes
+    rest: bytes
+
+
+Piece = Injected | int
+"""What is put in: injected units, or so many units that take the location of the instruction at the place."""
 
 
 class Cut(NamedTuple):
-    """At code unit ``index``: put in ``runs``, on the line of what stands there, and drop ``removed`` units."""
+    """At code unit ``index``: put in ``pieces``, on the line of what stands there, and drop ``removed`` units."""
 
     index: int
-    runs: tuple[Run, ...]
+    pieces: Sequence[Piece]
     removed: int = 0
 
 
 class Tail(NamedTuple):
     """Units put behind the end of the code, on ``line``."""
 
-    runs: tuple[Run, ...]
+    pieces: Sequence[Piece]
     line: int
 
 
-def mark_entry(units: int, delta: bytes, mark: int) -> bytes:
-    """Entries for ``units`` injected units; the first moves the line by ``delta`` (a signed varint)."""
+def injected(units: int, mark: int) -> Injected:
+    """The entries for ``units`` units with a mark (from 1)."""
     payload = b"\0\0" + varint(mark + 1)
-    out = b""
-    while units > 0:
-        out += _head(_LONG, min(units, 8)) + delta + payload
-        delta = b"\0"
-        units -= 8
-    return out
+    head = _head(_LONG, min(units, 8))
+    rest = payload
+    while (units := units - 8) > 0:
+        rest += _head(_LONG, min(units, 8)) + b"\0" + payload
+    return Injected(head, rest)
 
 
 def is_mark(location: Location) -> bool:
-    """Whether this entry was put in by ``mark_entry``."""
+    """Whether this entry was made by ``injected``."""
     return location.column is None and location.end_column is not None
 
 
@@ -200,7 +202,7 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), fi
     done = 0  # entries[:done] are copied
     rest = entries[0] if entries else b""  # what is left of entries[done]
     at = 0  # the code unit at which rest begins
-    for index, runs, removed in cuts:
+    for index, pieces, removed in cuts:
         holder = bisect_right(starts, index, done) - 1
         if holder > done:
             out.append(rest)
@@ -213,8 +215,12 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), fi
             rest = _resized(_still(rest), starts[done + 1] - index)
             at = index
         delta = _delta(rest)
-        for run in runs:
-            out.append(mark_entry(run.units, delta, run.mark) if run.mark else _repeated(rest, run.units))
+        for piece in pieces:
+            if type(piece) is int:
+                out.append(_repeated(rest, piece))
+            else:
+                head, tail = piece
+                out += (head, delta, tail)
             if delta != b"\0":
                 rest = _still(rest)
                 delta = b"\0"
@@ -235,12 +241,14 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), fi
     out += entries[done + 1 :]
     if tails:
         line = _last_line(linetable, firstlineno)
-        for tail in tails:
-            delta = signed_varint(tail.line - line)
-            for run in tail.runs:
-                out.append(mark_entry(run.units, delta, run.mark))
-                delta = b"\0"
-            line = tail.line
+        for pieces, goal in tails:
+            for piece in pieces:
+                delta = signed_varint(goal - line)
+                line = goal
+                if type(piece) is int:
+                    out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
+                else:
+                    out += (piece[0], delta, piece[1])
     return b"".join(out)
 
 

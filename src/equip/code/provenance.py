@@ -12,6 +12,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from equip.code import locations
+from equip.code.fragment import Template
 
 RECORD_TAG = "equip:injected"
 
@@ -57,15 +58,26 @@ class Marks:
     """Numbers for (probe, line of its snippet), behind those that ``code`` already has."""
 
     def __init__(self, code: CodeType) -> None:
-        self._before = recorded_marks(code)
-        self._numbers: dict[tuple[str, int], int] = {pair: i + 1 for i, pair in enumerate(self._before)}
+        consts = code.co_consts
+        before = recorded_marks(code) if consts and type(consts[-1]) is tuple else ()
+        self._numbers: dict[tuple[str, int], int] = {pair: i + 1 for i, pair in enumerate(before)}
 
-    def number(self, probe: str, line: int) -> int:
-        return self._numbers.setdefault((probe, line), len(self._numbers) + 1)
-
-    def for_probe(self, probe: str, lines: frozenset[int]) -> Mapping[int, int]:
-        """Line of a snippet of ``probe`` to mark."""
-        return {line: self.number(probe, line) for line in sorted(lines)}
+    def of_template(self, probe: str, template: Template) -> Mapping[int, int]:
+        """The mark for each line of the snippet that ``template`` comes from; 0 for what has no line."""
+        numbers = self._numbers
+        found: dict[int, int] = {}
+        for line in template.lines:
+            found[line] = numbers.setdefault((probe, line), len(numbers) + 1)
+        found[0] = found[template.lines[0]] if template.lines else numbers.setdefault((probe, 1), len(numbers) + 1)
+        return found
 
     def record(self) -> tuple[object, ...]:
-        return (RECORD_TAG, *self._numbers)
+        pairs = tuple(self._numbers)
+        found = _records.get(pairs)
+        if found is None:
+            found = _records[pairs] = (RECORD_TAG, *pairs)
+        return found
+
+
+_records: dict[tuple[tuple[str, int], ...], tuple[object, ...]] = {}
+"""One object for equal records, so that ``marshal`` writes it once a file."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from equip import isa
-from equip.code.edit import Edit
+from equip.code.edit import FALLTHROUGH, Edit
 from equip.code.exceptions import Handler
 
 _JUMP = isa.matcher(isa.JUMPS)
@@ -32,70 +31,86 @@ class Jump(NamedTuple):
 def find_jumps(raw: bytes) -> list[Jump]:
     """Every jump in ``co_code``, in order."""
     opcodes = raw[::2]
+    caches, forward, extended = isa.CACHES, isa.FORWARD, isa.EXTENDED_ARG
     found: list[Jump] = []
     for match in _JUMP.finditer(opcodes):
         at = start = match.start()
         opcode, arg, shift = opcodes[at], raw[2 * at + 1], 8
-        while start and opcodes[start - 1] == isa.EXTENDED_ARG:
+        while start and opcodes[start - 1] == extended:
             start -= 1
             arg |= raw[2 * start + 1] << shift
             shift += 8
-        end = at + 1 + isa.CACHES[opcode]
-        found.append(Jump(start, at, opcode, arg, end + arg if opcode in isa.FORWARD else end - arg))
+        end = at + 1 + caches[opcode]
+        found.append(Jump(start, at, opcode, arg, end + arg if opcode in forward else end - arg))
     return found
 
 
-@dataclass(eq=False, slots=True)
 class Detour:
-    """Edits that run one after the other behind the code, and the size of the jump back."""
+    """Edits that run one after the other behind the code, and the prefixes of the jump back."""
 
-    edits: tuple[Edit, ...]
-    prefixes: int = 0
+    __slots__ = ("edits", "prefixes")
+
+    def __init__(self, edits: tuple[Edit, ...]) -> None:
+        self.edits = edits
+        self.prefixes = 0
 
 
-@dataclass(eq=False, slots=True)
 class Site:
-    """What happens at code unit ``at``."""
+    """What happens at code unit ``at``: ``inline`` edits in front of it, ``removed`` units in their place.
 
-    at: int
-    inline: list[Edit]
-    removed: int = 0
-    detours: list[Detour] = field(default_factory=list)
-    jump_entries: dict[int, int | Detour] = field(default_factory=dict)
-    """By jump: how many of the inline edits it skips, or the detour it takes. Default: skips none."""
-    default_jump: int = 0
-    raise_entries: list[tuple[int, int, int | Detour]] = field(default_factory=list)
-    """By range of raising instructions; later ones win."""
-    default_raise: int | Detour = 0
+    An entry is how many of the inline edits a way skips, or the detour that it takes.
+    """
+
+    __slots__ = ("at", "default_jump", "default_raise", "detours", "inline", "jump_entries", "raise_entries", "removed")
+
+    def __init__(self, at: int, inline: Sequence[Edit], removed: int = 0) -> None:
+        self.at = at
+        self.inline = inline
+        self.removed = removed
+        self.detours: list[Detour] = []
+        self.jump_entries: dict[int, int | Detour] = {}
+        self.default_jump = 0
+        self.raise_entries: list[tuple[int, int, int | Detour]] = []
+        """By range of raising instructions."""
+        self.default_raise: int | Detour = 0
 
 
-def sites_of(
-    raw: bytes, edits: Sequence[Edit], jumps: Sequence[Jump], handlers: Sequence[Handler]
-) -> list[Site]:
+def sites_of(raw: bytes, edits: Sequence[Edit], jumps: Sequence[Jump], handlers: Sequence[Handler]) -> list[Site]:
     """The sites of these edits, in the order of the code."""
     by_place: dict[int, list[Edit]] = {}
     for edit in edits:
-        by_place.setdefault(edit.at, []).append(edit)
+        here = by_place.get(edit.at)
+        if here is None:
+            by_place[edit.at] = [edit]
+        else:
+            here.append(edit)
     return [_site(raw, at, by_place[at], jumps, handlers) for at in sorted(by_place)]
 
 
 def _site(raw: bytes, at: int, edits: list[Edit], jumps: Sequence[Jump], handlers: Sequence[Handler]) -> Site:
     removed = 0
+    everyone = falling = True
     for edit in edits:
         if edit.removed:
             if removed:
                 raise ValueError(f"two edits replace the code units from {at} on")
             removed = edit.removed
-    edits = [edit for edit in edits if not edit.removed] + [edit for edit in edits if edit.removed]
-    edits = [edit for edit in edits if edit.use is not None]
-    if all(edit.ways is None for edit in edits):
+        if edit.ways is not None:
+            everyone = False
+        if edit.ways is not FALLTHROUGH:
+            falling = False
+    if removed:
+        edits = [edit for edit in edits if not edit.removed] + [edit for edit in edits if edit.removed and edit.use]
+    if everyone:
         return Site(at, edits, removed)
+    if falling and falls_into(raw, at):
+        site = Site(at, edits, removed)
+        site.default_jump = site.default_raise = len(edits)
+        return site
     return _divided(raw, Site(at, [], removed), edits, jumps, handlers)
 
 
-def _divided(
-    raw: bytes, site: Site, edits: list[Edit], jumps: Sequence[Jump], handlers: Sequence[Handler]
-) -> Site:
+def _divided(raw: bytes, site: Site, edits: list[Edit], jumps: Sequence[Jump], handlers: Sequence[Handler]) -> Site:
     """The site of edits of which some are for some of the ways only."""
     at = site.at
     falling = tuple(edit for edit in edits if edit.ways is None or edit.ways.fallthrough)
@@ -118,7 +133,7 @@ def _divided(
         if is_handler:
             candidates.append(always)
         inline = max(candidates, key=len, default=())
-    site.inline = list(inline)
+    site.inline = inline
     detours: dict[tuple[Edit, ...], Detour] = {}
 
     def entry(sequence: tuple[Edit, ...]) -> int | Detour:
@@ -144,13 +159,7 @@ def _in_ranges(index: int, ranges: tuple[tuple[int, int], ...]) -> bool:
 
 def falls_into(raw: bytes, at: int) -> bool:
     """Whether the instruction before code unit ``at`` goes on to it."""
-    index = previous_opcode(raw, at)
-    return index >= 0 and raw[2 * index] not in isa.NO_FALLTHROUGH
-
-
-def previous_opcode(raw: bytes, at: int) -> int:
-    """The code unit of the opcode before ``at`` (caches skipped), or -1."""
     index = at - 1
-    while index >= 0 and raw[2 * index] == 0:
+    while index >= 0 and raw[2 * index] == 0:  # caches
         index -= 1
-    return index
+    return index >= 0 and raw[2 * index] not in isa.NO_FALLTHROUGH

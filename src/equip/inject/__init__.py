@@ -52,7 +52,7 @@ def check_insertion(
     )
     check_place(insertion, target)
     snippet = check_request(insertion, target)
-    bind(insertion, target, private_names(snippet, target), (), None)
+    bind(insertion, target, private_names(snippet, target), (), lambda: None)
 
 
 def _child(code: CodeType, index: int) -> CodeType:
@@ -109,7 +109,7 @@ class _Module:
         )
         for insertion in insertions:
             check_place(insertion, target)
-        return instrument(target, insertions, self.known_globals(plan), children)
+        return instrument(target, insertions, lambda: self.known_globals(plan), children)
 
     def known_globals(self, plan: Plan) -> frozenset[str] | None:
         """The names that the module is seen to bind; None when it can bind others, too."""

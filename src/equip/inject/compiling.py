@@ -8,55 +8,87 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import keyword
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
+from equip.code.fragment import Use
 from equip.errors import SnippetError
-from equip.inject.fields import LIST_FIELDS, Field, is_field_name
+from equip.inject.fields import Field, Parameters, is_field_name
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import Snippet, parse
-from equip.inject.substitute import EXCEPTION, RETURN_VALUE, Substituted, argument_symbol, fill
+from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbol, fill
 from equip.inject.target import NameKind, Target
 from equip.inject.wrapper import Compiled, Scope, compile_in, filled
 
-_OWN = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE})
+_NO_NAMES: frozenset[str] = frozenset()
+_NOTHING: Mapping[object, str] = {}
 _VALUES = {
     JoinPoint.AFTER: frozenset({"return_value"}),
     JoinPoint.RAISE: frozenset({"exception"}),
 }
 _GUARDED = frozenset({JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT})
 
-_PREPARED_LIMIT = 20_000
-_prepared: dict[object, Substituted] = {}
-_compiled: dict[object, Compiled | SyntaxError] = {}
-_literal_fields: dict[tuple[str, object], tuple[Field, ...]] = {}
+_FORMS_LIMIT = 20_000
+_forms: dict[object, Form] = {}
+_literal_fields: dict[object, tuple[Field, ...]] = {}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Form:
+    """A snippet compiled for all the targets that are alike for it."""
+
+    snippet: Snippet
+    compiled: Compiled
+    holes: tuple[HoleKey, ...]
+    kinds: Mapping[str, NameKind]
+    arguments: tuple[tuple[str, int], ...]
+    """The symbols that stand for parameters, with their positions in the signature."""
+    uses_value: bool
+    """Whether it refers to ``{return_value}`` or ``{exception}``."""
+    returns: bool
+    """Whether the snippet itself returns from the function."""
+    uses: dict[object, Use] = field(default_factory=dict)
+    """What code objects make of it, where that is the same for many."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Bound:
-    """A snippet compiled for one target."""
+    """A form with one target."""
 
     insertion: Insertion
-    snippet: Snippet
-    compiled: Compiled
+    form: Form
     symbols: Mapping[str, str]
     """Symbols of the template to the target's variables, where they differ."""
     constants: Mapping[object, object]
-    kinds: Mapping[str, NameKind]
-    uses_value: bool
-    """Whether it refers to ``{return_value}`` or ``{exception}``."""
+
+    @property
+    def snippet(self) -> Snippet:
+        return self.form.snippet
+
+    @property
+    def compiled(self) -> Compiled:
+        return self.form.compiled
+
+    @property
+    def kinds(self) -> Mapping[str, NameKind]:
+        return self.form.kinds
+
+    @property
+    def uses_value(self) -> bool:
+        return self.form.uses_value
 
 
 def private_names(snippet: Snippet, target: Target) -> frozenset[str]:
     """The names (mangled) that the snippet binds and the function does not have."""
     if not target.is_function:
-        return frozenset()
-    names = snippet.names
+        return _NO_NAMES
+    names = snippet.names.bound
+    if not names:
+        return _NO_NAMES
     return frozenset(
         mangled
-        for name in names.bound - names.declared_global
+        for name in names - snippet.names.declared_global
         if target.kind_of(mangled := target.mangled(name)) is NameKind.GLOBAL
     )
 
@@ -135,53 +167,135 @@ def bind(
     target: Target,
     private: Collection[str],
     cells: Collection[str],
-    known_globals: Collection[str] | None,
+    known_globals: Callable[[], Collection[str] | None],
 ) -> Bound:
     """Compile the snippet of ``insertion`` for ``target``.
 
     ``private`` are the names that the snippets of its group bind, ``cells`` the plain locals (and private
-    names) that some snippet captures. ``known_globals`` are the names that the module is seen to bind, or
+    names) that some snippet captures. ``known_globals`` tells the names that the module is seen to bind, or
     None when that cannot be known.
     """
-    snippet = check_request(insertion, target)
-    kinds = _kinds(snippet, target, private, cells)
-    _check_names(snippet, target, kinds, known_globals)
-    substituted = _substituted(insertion, snippet, target, frozenset(kinds))
-    for symbol in substituted.symbols:
-        kinds[symbol] = _symbol_kind(symbol, target, cells)
-    scope = _scope(snippet, target, kinds)
-    compiled = _compile(scope, substituted, insertion, snippet, target)
-    names = target.parameters.names
-    symbols = {argument_symbol(i): name for i, name in enumerate(names) if argument_symbol(i) in compiled.slots}
-    constants: dict[object, object] = {}
-    if compiled.holes:
-        values = [fill(key, target.fields) for key in substituted.holes]
-        constants = {hole: filled(hole, values) for hole in compiled.holes}
-    uses_value = bool({RETURN_VALUE, EXCEPTION} & substituted.symbols)
-    return Bound(insertion, snippet, compiled, symbols, constants, kinds, uses_value)
+    snippet = parse(insertion.source)
+    names = snippet.ordered
+    if snippet.mangled:
+        names = tuple([target.mangled(name) for name in names])
+    if target.is_function:
+        variables = target.variables_for(names)
+        kinds = tuple([_kind(variables.get(name), name, private, cells) for name in names])
+    else:
+        kinds = ()
+    shape: object = None
+    if snippet.refers:
+        parameters = target.parameters
+        named = _refers_by_name(snippet, parameters)
+        captured = tuple([name in cells for name in parameters.names]) if cells else None
+        own = tuple([target.kind_of(name) for name in parameters.names])
+        shape = (parameters.names if named else parameters.shape, own, captured)
+    literal = _literal_fields.get((insertion.source, shape))
+    key: object = None
+    if literal is not None:
+        values = tuple([target.fields.text(one) for one in literal]) if literal else ()
+        key = _key(insertion, snippet, target, kinds, shape, values)
+        form = _forms.get(key)
+        if form is not None:
+            if target.in_function or snippet.braced:
+                _check_names(snippet, target, form.kinds, known_globals)
+            return _bound(insertion, form, target)
+    check_request(insertion, target)
+    form, literal = _form(insertion, snippet, target, dict(zip(names, kinds, strict=bool(kinds))), cells, known_globals)
+    _literal_fields[insertion.source, shape] = literal
+    if len(_forms) >= _FORMS_LIMIT:
+        _forms.clear()
+    values = tuple([target.fields.text(one) for one in literal])
+    _forms[_key(insertion, snippet, target, kinds, shape, values)] = form
+    return _bound(insertion, form, target)
 
 
-def _kinds(
-    snippet: Snippet, target: Target, private: Collection[str], cells: Collection[str]
-) -> dict[str, NameKind]:
-    """The kind of every name of the snippet that is not simply global, by its mangled name."""
-    kinds: dict[str, NameKind] = {}
-    if not target.is_function:
-        return kinds
-    for name in sorted(snippet.names.mentioned):
-        if name in snippet.names.declared_global:
-            continue
-        mangled = target.mangled(name)
-        kind = target.kind_of(mangled)
-        if kind is NameKind.GLOBAL and mangled in private:
-            kind = NameKind.PRIVATE_CELL if mangled in cells else NameKind.PRIVATE
-        elif kind in (NameKind.BOUND, NameKind.LOCAL) and mangled in cells:
-            kind = NameKind.CELL
-        if kind is not NameKind.GLOBAL:
-            kinds[mangled] = kind
+def _kind(
+    own: NameKind | None, name: str, private: Collection[str], cells: Collection[str]
+) -> NameKind | None:
+    """The kind of a name for a snippet, given what it is in the function; None for a global."""
+    if own is None:
+        if name in private:
+            return NameKind.PRIVATE_CELL if name in cells else NameKind.PRIVATE
+        return None
+    if cells and name in cells and own in (NameKind.BOUND, NameKind.LOCAL):
+        return NameKind.CELL
+    return own
+
+
+def _refers_by_name(snippet: Snippet, parameters: Parameters) -> bool:
+    """Whether the snippet names parameters itself, too, or passes them on as keywords."""
+    return not snippet.names.mentioned.isdisjoint(parameters.names) or any(
+        one.name == "call_arguments" for one in snippet.fields
+    )
+
+
+def _key(
+    insertion: Insertion,
+    snippet: Snippet,
+    target: Target,
+    kinds: tuple[NameKind | None, ...],
+    shape: object,
+    values: tuple[str | None, ...],
+) -> object:
+    """Everything that the form depends on."""
+    names = snippet.names.mentioned
+    needs_class = snippet.mangled or "super" in names or "__class__" in names or not target.is_function
+    return (
+        insertion.source,
+        insertion.location,
+        insertion.probe if insertion.suppress else None,
+        target.scope_key,
+        kinds,
+        shape,
+        values,
+        target.class_name if needs_class else None,
+        target.parameters.names[:1] if "super" in names else None,
+    )
+
+
+def _form(
+    insertion: Insertion,
+    snippet: Snippet,
+    target: Target,
+    found_kinds: Mapping[str, NameKind | None],
+    cells: Collection[str],
+    known_globals: Callable[[], Collection[str] | None],
+) -> tuple[Form, tuple[Field, ...]]:
+    """Substitute and compile; also the fields whose values went into the code."""
+    kinds = {name: kind for name, kind in found_kinds.items() if kind is not None}
     if "super" in snippet.names.mentioned and target.kind_of("__class__") is NameKind.FREE:
         kinds["__class__"] = NameKind.FREE
-    return kinds
+    _check_names(snippet, target, kinds, known_globals)
+    named = snippet.refers and _refers_by_name(snippet, target.parameters)
+    substituted = Substituted(snippet, target.fields, named_parameters=named)
+    for symbol in substituted.symbols:
+        kinds[symbol] = _symbol_kind(symbol, target, cells)
+    compiled = _compile(_scope(snippet, target, kinds), substituted, insertion, snippet, target)
+    count = len(target.parameters.names)
+    form = Form(
+        snippet,
+        compiled,
+        tuple(substituted.holes),
+        kinds,
+        tuple((argument_symbol(i), i) for i in range(count) if argument_symbol(i) in compiled.slots),
+        bool({RETURN_VALUE, EXCEPTION} & substituted.symbols),
+        bool(snippet.returns),
+    )
+    return form, tuple(sorted(substituted.literal, key=repr))
+
+
+def _bound(insertion: Insertion, form: Form, target: Target) -> Bound:
+    symbols: Mapping[str, str] = _NOTHING
+    constants: Mapping[object, object] = _NOTHING
+    if form.arguments:
+        names = target.parameters.names
+        symbols = {symbol: names[i] for symbol, i in form.arguments}
+    if form.compiled.holes:
+        values = [fill(key, target.fields) for key in form.holes]
+        constants = {hole: filled(hole, values) for hole in form.compiled.holes}
+    return Bound(insertion, form, symbols, constants)
 
 
 def _symbol_kind(symbol: str, target: Target, cells: Collection[str]) -> NameKind:
@@ -195,7 +309,10 @@ def _symbol_kind(symbol: str, target: Target, cells: Collection[str]) -> NameKin
 
 
 def _check_names(
-    snippet: Snippet, target: Target, kinds: Mapping[str, NameKind], known_globals: Collection[str] | None
+    snippet: Snippet,
+    target: Target,
+    kinds: Mapping[str, NameKind],
+    known_globals: Callable[[], Collection[str] | None],
 ) -> None:
     bound = snippet.names.bound
     for name in snippet.names.mentioned:
@@ -211,13 +328,14 @@ def _check_names(
                 f"{name!r} is a variable of {around.co_qualname!r} around it, which this function does not use itself, "
                 "so it cannot be reached from here",
             )
-    if known_globals is None:
+    known_names = known_globals() if snippet.braced else None
+    if known_names is None:
         return
     for name, lineno in snippet.braced:
         known = (
             name in bound
             or target.mangled(name) in kinds
-            or name in known_globals
+            or name in known_names
             or hasattr(builtins, name)
             or is_field_name(name)
         )
@@ -232,37 +350,7 @@ def _check_names(
             )
 
 
-# -- from snippet to tree --------------------------------------------------------------------------------------
-
-
-def _substituted(
-    insertion: Insertion, snippet: Snippet, target: Target, mentioned: frozenset[str]
-) -> Substituted:
-    """The snippet's tree with its fields put in, wrapped as the join point and ``suppress`` ask for."""
-    parameters = target.parameters
-    refers = any(f.argument_index is not None or f.name in LIST_FIELDS for f in snippet.fields)
-    named = refers and (
-        not mentioned.isdisjoint(parameters.names) or any(f.name == "call_arguments" for f in snippet.fields)
-    )
-    shape: object = None
-    if refers:
-        shape = parameters.names if named else parameters.shape
-    variant = (snippet.source, shape, target.fields.class_name is None)
-    literal = _literal_fields.get((snippet.source, shape))
-    if literal is not None:
-        values = tuple(target.fields.text(field) for field in literal)
-        found = _prepared.get((variant, literal, values))
-        if found is not None:
-            return found
-    found = Substituted(snippet, target.fields, named_parameters=named)
-    literal = tuple(sorted(found.literal, key=repr))
-    _literal_fields[snippet.source, shape] = literal
-    values = tuple(target.fields.text(field) for field in literal)
-    if len(_prepared) >= _PREPARED_LIMIT:
-        _prepared.clear()
-        _compiled.clear()
-    _prepared[variant, literal, values] = found
-    return found
+# -- from tree to code ----------------------------------------------------------------------------------------
 
 
 def _scope(snippet: Snippet, target: Target, kinds: Mapping[str, NameKind]) -> Scope:
@@ -277,7 +365,7 @@ def _scope(snippet: Snippet, target: Target, kinds: Mapping[str, NameKind]) -> S
     if first is not None and first not in all_kinds:
         all_kinds[first] = target.kind_of(first)
     return Scope(
-        kinds=tuple(sorted(all_kinds.items())),
+        kinds=tuple(sorted(all_kinds.items(), key=lambda pair: pair[0])),
         is_function=target.is_function,
         is_module=target.is_module,
         generator=target.is_generator or target.is_async_generator,
@@ -292,25 +380,17 @@ def _scope(snippet: Snippet, target: Target, kinds: Mapping[str, NameKind]) -> S
 def _compile(
     scope: Scope, substituted: Substituted, insertion: Insertion, snippet: Snippet, target: Target
 ) -> Compiled:
-    guarded = insertion.location in _GUARDED
-    key = (scope, substituted, insertion.suppress, guarded, insertion.probe if insertion.suppress else "")
-    found = _compiled.get(key)
-    if found is None:
-        body = copy.deepcopy(substituted.body)
-        if guarded:
-            body = _in_main(body)
-        if insertion.suppress:
-            body = _suppressed(body, insertion.probe)
-        try:
-            found = compile_in(scope, body)
-        except SyntaxError as error:
-            found = error
-        except (ValueError, RecursionError, MemoryError) as error:
-            found = SyntaxError(str(error))
-        _compiled[key] = found
-    if isinstance(found, SyntaxError):
-        raise _refused(snippet, target, found.lineno or 0, found.msg) from None
-    return found
+    body = substituted.body
+    if insertion.location in _GUARDED:
+        body = _in_main(body)
+    if insertion.suppress:
+        body = _suppressed(body, insertion.probe)
+    try:
+        return compile_in(scope, body)
+    except SyntaxError as error:
+        raise _refused(snippet, target, error.lineno or 0, error.msg) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise _refused(snippet, target, 0, f"it cannot be compiled: {error}") from None
 
 
 def _in_main(body: list[ast.stmt]) -> list[ast.stmt]:

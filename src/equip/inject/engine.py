@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import CodeType
 from typing import cast
 
@@ -15,8 +15,9 @@ from equip.code.pools import Pools
 from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
-from equip.inject.compiling import Bound, bind, check_request, private_names
+from equip.inject.compiling import Bound, bind, private_names
 from equip.inject.lines import Encounter, encounters
+from equip.inject.snippet import parse
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
 from equip.inject.target import NameKind, Target
@@ -33,13 +34,11 @@ _LOAD_CONST = _OP["LOAD_CONST"]
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
 _SUSPENDING = isa.ops("RESUME YIELD_VALUE")
 
-_ENTRY_ORDER = {JoinPoint.IMPORT: 0, JoinPoint.MODULE_ENTER: 1, JoinPoint.BEFORE: 2}
-
 
 def instrument(
     target: Target,
     insertions: Sequence[Insertion],
-    known_globals: Collection[str] | None,
+    known_globals: Callable[[], Collection[str] | None],
     children: Mapping[int, CodeType],
 ) -> CodeType:
     """The target's code object with the insertions linked in, and ``children`` as new constants by index."""
@@ -73,44 +72,60 @@ class _Injection:
     """The work on one code object."""
 
     def __init__(
-        self, target: Target, insertions: Sequence[Insertion], known_globals: Collection[str] | None
+        self,
+        target: Target,
+        insertions: Sequence[Insertion],
+        known_globals: Callable[[], Collection[str] | None],
     ) -> None:
         self.target = target
         self.code = target.code
-        self.insertions = insertions
-        self.known_globals = known_globals
-        self.coverage = places.Coverage(target.code)
         self.marks = Marks(target.code)
         self.rewritten: Rewritten = {}
         self.edits: list[Edit] = []
         self.guards: list[Guard] = []
         self.locals_added: dict[tuple[object, str], str] = {}
         self.cells_added: dict[str, None] = {}
-        self._taken = {*self.code.co_varnames, *self.code.co_cellvars, *self.code.co_freevars}
+        self.converted: list[str] = []
+        """Locals of the function that become cells."""
+        self._coverage: places.Coverage | None = None
+        self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
-        self.bounds = self._bind()
+        self.at: dict[JoinPoint, list[Bound]] = {}
+        for bound in self._bind(insertions, known_globals):
+            if bound.compiled.template.items or bound.uses_value:
+                self.at.setdefault(bound.insertion.location, []).append(bound)
+
+    @property
+    def coverage(self) -> places.Coverage:
+        if self._coverage is None:
+            self._coverage = places.Coverage(self.code)
+        return self._coverage
 
     # -- names -----------------------------------------------------------------------------------------
 
-    def _bind(self) -> list[Bound]:
+    def _bind(
+        self, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
+    ) -> list[Bound]:
         """Compile the snippets; again when one of them captures a variable that others use as a plain local."""
         target = self.target
-        groups: dict[tuple[str, int], set[str]] = {}
-        for insertion in self.insertions:
-            snippet = check_request(insertion, target)
-            groups.setdefault((insertion.probe, insertion.group), set()).update(private_names(snippet, target))
+        groups: dict[tuple[str, int], frozenset[str]] = {}
+        for insertion in insertions:
+            names = private_names(parse(insertion.source), target)
+            key = (insertion.probe, insertion.group)
+            groups[key] = groups[key] | names if key in groups else names
         cells: set[str] = set()
         while True:
             bounds = [
-                bind(one, target, groups[one.probe, one.group], cells, self.known_globals) for one in self.insertions
+                bind(one, target, groups[one.probe, one.group], cells, known_globals) for one in insertions
             ]
-            captured = {name for bound in bounds for name in self._captured(bound)}
+            captured = {name for bound in bounds if bound.compiled.captured for name in self._captured(bound)}
             if captured <= cells:
                 break
             cells |= captured
-        self.converted = sorted(
-            name for name in cells if target.kind_of(name) in (NameKind.BOUND, NameKind.LOCAL)
-        )
+        if cells:
+            self.converted = sorted(
+                name for name in cells if target.kind_of(name) in (NameKind.BOUND, NameKind.LOCAL)
+            )
         return bounds
 
     def _captured(self, bound: Bound) -> set[str]:
@@ -140,6 +155,8 @@ class _Injection:
         key: tuple[object, str] = ((insertion.probe, insertion.group), symbol)
         name = self.locals_added.get(key)
         if name is None:
+            if self._taken is None:
+                self._taken = {*self.code.co_varnames, *self.code.co_cellvars, *self.code.co_freevars}
             shown = symbol.strip("_").removeprefix("equip_") if symbol in (RETURN_VALUE, EXCEPTION) else symbol
             name, number = f"{shown}@equip", 1
             while name in self._taken:
@@ -162,22 +179,27 @@ class _Injection:
     # -- the pieces --------------------------------------------------------------------------------------
 
     def linked(self, children: Mapping[int, CodeType]) -> CodeType:
-        order = sorted(
-            (bound for bound in self.bounds if bound.insertion.location in _ENTRY_ORDER),
-            key=lambda bound: _ENTRY_ORDER[bound.insertion.location],
-        )
-        for bound in order:
-            self._at_entry(bound)
-        self._at_lines([bound for bound in self.bounds if bound.insertion.location is JoinPoint.LINENO])
-        self._at_returns([bound for bound in self.bounds if bound.insertion.location is JoinPoint.AFTER])
-        self._on_raise([bound for bound in self.bounds if bound.insertion.location is JoinPoint.RAISE])
-        self._at_exit([bound for bound in self.bounds if bound.insertion.location is JoinPoint.MODULE_EXIT])
+        at = self.at
+        for location in (JoinPoint.IMPORT, JoinPoint.MODULE_ENTER, JoinPoint.BEFORE):
+            if location in at:
+                self._at_entry(at[location])
+        if JoinPoint.LINENO in at:
+            self._at_lines(at[JoinPoint.LINENO])
+        if JoinPoint.AFTER in at:
+            self._at_returns(at[JoinPoint.AFTER])
+        if JoinPoint.RAISE in at:
+            self._on_raise(at[JoinPoint.RAISE])
+        if JoinPoint.MODULE_EXIT in at:
+            self._at_exit(at[JoinPoint.MODULE_EXIT])
         if not (self.edits or self.guards):
             return link(self.code, children=children)
-        added = [name for name in self.locals_added.values() if name not in self.cells_added]
-        pools = Pools(self.code, added, [*self.converted, *self.cells_added])
-        self.edits += changed_variables(self.code, pools, self.converted, self.rewritten)
-        self.edits = cell_prologue(self.code, [*self.converted, *self.cells_added]) + self.edits
+        pools: Pools | None = None
+        if self.locals_added or self.cells_added or self.converted:
+            added = [name for name in self.locals_added.values() if name not in self.cells_added]
+            cells = [*self.converted, *self.cells_added]
+            pools = Pools(self.code, added, cells)
+            self.edits += changed_variables(self.code, pools, self.converted, self.rewritten)
+            self.edits = cell_prologue(self.code, cells) + self.edits
         return link(
             self.code,
             self.edits,
@@ -190,50 +212,57 @@ class _Injection:
 
     def _use(self, bound: Bound, template: Template, **values: str) -> Use:
         """``template``, made from a bound snippet, as this code object uses it."""
+        marks = self.marks.of_template(bound.insertion.probe, template)
+        if not bound.compiled.slots and not values and not bound.constants:
+            key = (template, tuple(marks.values()))
+            found = bound.form.uses.get(key)
+            if found is None:
+                found = bound.form.uses[key] = Use(template, {}, {}, marks)
+            return found
         variables = self._variables(bound)
         variables.update(values)
-        lines = frozenset(item.mark for item in template.items if item.mark)
-        marks = self.marks.for_probe(bound.insertion.probe, lines)
-        default = marks.get(min(lines), 0) if lines else self.marks.number(bound.insertion.probe, 1)
-        return Use(template, variables, bound.constants, {**marks, 0: default})
+        return Use(template, variables, bound.constants, marks)
 
-    def _at_entry(self, bound: Bound) -> None:
-        if not bound.compiled.template.items:
-            return
+    def _plain_use(self, bound: Bound) -> Use:
+        return self._use(bound, self._renamed(bound.compiled.template))
+
+    def _at_entry(self, bounds: Sequence[Bound]) -> None:
         target = self.target
         at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
-        use = self._use(bound, self._renamed(bound.compiled.template))
-        self.edits.append(Edit(at, use, ways=FALLTHROUGH, covered=self.coverage.final, line=self.code.co_firstlineno))
+        covered = self.coverage.final if target.is_suspendable else None
+        line = self.code.co_firstlineno
+        for bound in bounds:
+            self.edits.append(Edit(at, self._plain_use(bound), 0, FALLTHROUGH, covered, 0, line))
 
     # -- returns -----------------------------------------------------------------------------------------
 
     def _at_returns(self, bounds: Sequence[Bound]) -> None:
-        bounds = [bound for bound in bounds if bound.compiled.template.items or bound.uses_value]
-        if not bounds:
-            return
         found = places.returns(self.code)
-        takes_value = {bound: bound.uses_value or bound.compiled.returns for bound in bounds}
-        stored = set().union(*(self._program_locals_stored(bound) for bound in bounds))
-        if any(takes_value.values()):
+        if not found:
+            return
+        stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
+        if stored:
+            own_loads(self.code, stored, self.rewritten)
+        taking = [bound.uses_value or bound.form.returns for bound in bounds]
+        uses = [
+            self._value_use(bound) if takes else self._plain_use(bound)
+            for bound, takes in zip(bounds, taking, strict=True)
+        ]
+        if True in taking:
             own_returned_values(self.code, [2 * start for start, _ in found], self.rewritten)
-        own_loads(self.code, stored, self.rewritten)
-        with_value = [self._value_use(bound) if takes_value[bound] else None for bound in bounds]
-        plain = [None if takes_value[bound] else self._use(bound, self._renamed(bound.compiled.template)) for bound in bounds]
+        raw = self.code.co_code
         for start, index in found:
-            constant = self.code.co_code[2 * index] == isa.RETURN_CONST and any(takes_value.values())
-            if constant:
+            constant = raw[2 * index] == isa.RETURN_CONST
+            if constant and True in taking:
+                # The constant has to be on the stack for those that take it.
                 value = places.returned_constant(self.code, start, index)
                 load = Template((Item(_LOAD_CONST, Const(value)),), 1, (), 1)
                 self.edits.append(Edit(start, Use(load)))
-            for valued, simple in zip(with_value, plain, strict=True):
-                use = valued or simple
-                depth = 0 if valued is not None or self.code.co_code[2 * index] == isa.RETURN_CONST else 1
-                if constant and valued is None:
-                    depth = 1
-                self.edits.append(Edit(start, use, depth=depth))
-            if constant:
+                constant = False
                 done = Template((Item(_OP["RETURN_VALUE"]),), 1, (), 1)
                 self.edits.append(Edit(start, Use(done), removed=index + 1 - start))
+            for use, takes in zip(uses, taking, strict=True):
+                self.edits.append(Edit(start, use, depth=0 if takes or constant else 1))
 
     def _value_use(self, bound: Bound) -> Use:
         """A snippet with the value to be returned in a variable."""
@@ -249,16 +278,13 @@ class _Injection:
     # -- lines -------------------------------------------------------------------------------------------
 
     def _at_lines(self, bounds: Sequence[Bound]) -> None:
-        if not bounds:
-            return
         table = self.target.encounters
-        stored = set().union(*(self._program_locals_stored(bound) for bound in bounds))
-        own_loads(self.code, stored, self.rewritten)
+        stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
+        if stored:
+            own_loads(self.code, stored, self.rewritten)
         here: list[Edit] = []
         elsewhere: list[Edit] = []
         for bound in bounds:
-            if not bound.compiled.template.items:
-                continue
             assert bound.insertion.lineno is not None
             use: Use | None = None
             for encounter in table[bound.insertion.lineno]:
@@ -303,8 +329,6 @@ class _Injection:
 
     def _on_raise(self, bounds: Sequence[Bound]) -> None:
         for bound in bounds:
-            if not bound.compiled.template.items:
-                continue
             template, last = self._handler(bound)
             self._guard(Guard(self._handler_use(bound, template), self.code.co_firstlineno, frozenset({last})))
 
@@ -356,8 +380,7 @@ class _Injection:
 
     def _at_exit(self, bounds: Sequence[Bound]) -> None:
         """MODULE_EXIT: before each return of the module, and as a handler around everything else."""
-        bounds = [bound for bound in bounds if bound.compiled.template.items]
-        ends = [self._use(bound, self._renamed(bound.compiled.template)) for bound in bounds]
+        ends = [self._plain_use(bound) for bound in bounds]
         for start, index in places.returns(self.code):
             depth = 0 if self.code.co_code[2 * index] == isa.RETURN_CONST else 1
             self.edits += [Edit(start, use, depth=depth) for use in ends]

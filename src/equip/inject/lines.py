@@ -72,7 +72,7 @@ class _Lines:
         self.first = next(i for i, op in enumerate(self.ops) if raw[2 * op] == isa.RESUME)
         self.jumps_to: dict[int, list[Jump]] = {}
         for jump in self.jumps:
-            if jump.opcode not in isa.BINDING_JUMPS or not isa.LINE_EVENTS_AT_CANDIDATES:
+            if jump.opcode not in isa.COMPANION_JUMPS:
                 self.jumps_to.setdefault(jump.target, []).append(jump)
         self.handlers_to: dict[int, list[Handler]] = {}
         for handler in self.handlers:

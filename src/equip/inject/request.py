@@ -17,6 +17,9 @@ class JoinPoint(enum.Enum):
     MODULE_EXIT = "module-exit"
     IMPORT = "import"
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own is dear
+
+
 
 @dataclass(frozen=True, slots=True)
 class Insertion:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from equip.errors import SnippetError
-from equip.inject.fields import Field, field_of, pieces_of, spelled, with_stand_ins
+from equip.inject.fields import LIST_FIELDS, Field, field_of, pieces_of, spelled, with_stand_ins
 
 
 @dataclass(slots=True)
@@ -41,6 +41,10 @@ class Snippet:
     lines: int = 1
     mangled: bool = False
     """Whether a name or attribute is subject to name mangling."""
+    ordered: tuple[str, ...] = ()
+    """The names that are not declared global, in order."""
+    refers: bool = False
+    """Whether a field stands for parameters."""
 
     def describe(self, lineno: int | None = None) -> str:
         """The snippet for a message, by the line that is at fault."""
@@ -77,6 +81,8 @@ def parse(source: str) -> Snippet:
         scan.returns,
         source.count("\n") + 1,
         scan.mangled,
+        tuple(sorted(scan.names.mentioned - scan.names.declared_global)),
+        any(f.argument_index is not None or f.name in LIST_FIELDS for f in scan.fields if not f.literal),
     )
 
 

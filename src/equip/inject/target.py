@@ -5,8 +5,7 @@ from __future__ import annotations
 import __future__
 import enum
 import re
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Collection, Sequence
 from types import CodeType
 
 from equip import isa
@@ -22,6 +21,8 @@ _CO_ASYNC_GENERATOR = 0x200
 _FUTURES = 0
 for _name in __future__.all_feature_names:
     _FUTURES |= getattr(__future__, _name).compiler_flag
+
+_SCOPE_FLAGS = _CO_OPTIMIZED | _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR | _FUTURES
 
 _UNBINDING = isa.matcher(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
 _GLOBAL_STORES = isa.matcher(isa.ops("STORE_GLOBAL DELETE_GLOBAL"))
@@ -40,6 +41,8 @@ class NameKind(enum.Enum):
     PRIVATE = "private to the instrumentation"
     PRIVATE_CELL = "private to the instrumentation, captured by a nested function"
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own is dear
+
 
 class Target:
     """One code object of a module. ``enclosing`` are the code objects around it, the module's first."""
@@ -56,10 +59,28 @@ class Target:
     ) -> None:
         self.code = code
         self.path = path
-        self.enclosing = tuple(enclosing)
+        self.enclosing = enclosing
         self.file_path = file_path
         self.module_name = module_name
         self.optimize = optimize
+        flags = code.co_flags
+        self.is_function = bool(flags & _CO_OPTIMIZED)
+        self.is_module = not enclosing and not self.is_function
+        self.is_generator = bool(flags & _CO_GENERATOR)
+        self.is_coroutine = bool(flags & _CO_COROUTINE)
+        self.is_async_generator = bool(flags & _CO_ASYNC_GENERATOR)
+        self.is_suspendable = self.is_generator or self.is_coroutine or self.is_async_generator
+        self.future_flags = flags & _FUTURES
+        """The ``__future__`` features in force in it, as flags for ``compile``."""
+        self.in_function = len(enclosing) > 1 and any(around.co_flags & _CO_OPTIMIZED for around in enclosing)
+        self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, optimize)
+        """What compiling a snippet depends on, names aside."""
+        self._variables: dict[str, NameKind] | None = None
+        self._of_comprehensions: frozenset[str] = frozenset()
+        """Names that may be variables of inlined comprehensions only; emptied when that is cleared up."""
+        self._parameters: Parameters | None = None
+        self._fields: FieldValues | None = None
+        self._encounters: dict[int, list[Encounter]] | None = None
 
     def __str__(self) -> str:
         what = "module" if not self.enclosing else "function" if self.is_function else "class"
@@ -67,59 +88,35 @@ class Target:
         return f"{what} {name!r} ({self.file_path!r}, line {self.code.co_firstlineno})"
 
     @property
-    def is_module(self) -> bool:
-        return not self.enclosing and not self.is_function
-
-    @property
-    def is_function(self) -> bool:
-        return bool(self.code.co_flags & _CO_OPTIMIZED)
-
-    @property
-    def is_generator(self) -> bool:
-        return bool(self.code.co_flags & _CO_GENERATOR)
-
-    @property
-    def is_coroutine(self) -> bool:
-        return bool(self.code.co_flags & _CO_COROUTINE)
-
-    @property
-    def is_async_generator(self) -> bool:
-        return bool(self.code.co_flags & _CO_ASYNC_GENERATOR)
-
-    @property
-    def is_suspendable(self) -> bool:
-        """Whether it can be suspended in the middle: a generator or coroutine of any kind."""
-        return bool(self.code.co_flags & (_CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR))
-
-    @property
-    def future_flags(self) -> int:
-        """The ``__future__`` features in force in it, as flags for ``compile``."""
-        return self.code.co_flags & _FUTURES
-
-    @cached_property
     def class_name(self) -> str | None:
         """The name of the innermost class around it (or of itself)."""
-        for code in (self.code, *reversed(self.enclosing[1:])):
-            if not code.co_flags & _CO_OPTIMIZED and not (code is self.code and self.is_module):
+        if not self.is_function and not self.is_module:
+            return self.code.co_name
+        for code in reversed(self.enclosing[1:]):
+            if not code.co_flags & _CO_OPTIMIZED:
                 return code.co_name
         return None
 
-    @cached_property
+    @property
     def parameters(self) -> Parameters:
-        return Parameters.of(self.code)
+        if self._parameters is None:
+            self._parameters = Parameters.of(self.code)
+        return self._parameters
 
-    @cached_property
+    @property
     def fields(self) -> FieldValues:
-        code = self.code
-        return FieldValues(
-            self.file_path,
-            self.module_name,
-            self.class_name,
-            code.co_name,
-            code.co_qualname,
-            code.co_firstlineno,
-            self.parameters,
-        )
+        if self._fields is None:
+            code = self.code
+            self._fields = FieldValues(
+                self.file_path,
+                self.module_name,
+                self.class_name,
+                code.co_name,
+                code.co_qualname,
+                code.co_firstlineno,
+                self.parameters,
+            )
+        return self._fields
 
     # -- names -----------------------------------------------------------------------------------------
 
@@ -132,41 +129,52 @@ class Target:
 
     def kind_of(self, name: str) -> NameKind:
         """What ``name`` (mangled) is in the function."""
-        if not self.is_function:
-            return NameKind.GLOBAL
+        return self.variables_for((name,)).get(name, NameKind.GLOBAL)
+
+    @property
+    def variables(self) -> dict[str, NameKind]:
+        """The kind of every name that is not simply global."""
+        return self.variables_for(self.code.co_varnames + self.code.co_cellvars)
+
+    def variables_for(self, names: Collection[str]) -> dict[str, NameKind]:
+        """``variables``, as far as ``names`` are concerned: telling a comprehension's from the function's is dear."""
+        found = self._variables
+        if found is None:
+            found = self._variables = self._find_variables() if self.is_function else {}
+        if self._of_comprehensions and not self._of_comprehensions.isdisjoint(names):
+            own = own_locals(self.code)
+            for name in self._of_comprehensions - own:
+                found.pop(name, None)
+            self._of_comprehensions = frozenset()
+        return found
+
+    def _find_variables(self) -> dict[str, NameKind]:
         code = self.code
-        if name in code.co_cellvars and name in self.own_locals:
-            return NameKind.CELL
-        if name in code.co_freevars:
-            return NameKind.FREE
-        if name in code.co_varnames:
-            if name in self.parameters.names:
-                return NameKind.LOCAL if name in self.unbindable else NameKind.BOUND
-            if name in self.own_locals:
-                return NameKind.LOCAL
-        return NameKind.DECLARED_GLOBAL if name in self.assigned_globals else NameKind.GLOBAL
+        opcodes = code.co_code[::2]
+        found: dict[str, NameKind] = {}
+        if _GLOBAL_STORES.search(opcodes):
+            found.update(dict.fromkeys(self._named_by(_GLOBAL_STORES, code.co_names), NameKind.DECLARED_GLOBAL))
+        locals_ = code.co_varnames
+        cells = code.co_cellvars
+        found_locals = frozenset(locals_)
+        found.update(dict.fromkeys(locals_, NameKind.LOCAL))
+        found.update(dict.fromkeys(cells, NameKind.CELL))
+        found.update(dict.fromkeys(code.co_freevars, NameKind.FREE))
+        unbindable: frozenset[str] = frozenset()
+        if _UNBINDING.search(opcodes):
+            unbindable = self._named_by(_UNBINDING, (*locals_, *(name for name in cells if name not in found_locals)))
+            if _CLEARING in opcodes:
+                self._of_comprehensions = unbindable
+        flags = code.co_flags
+        count = code.co_argcount + code.co_kwonlyargcount + bool(flags & 4) + bool(flags & 8)
+        for name in locals_[:count]:
+            if found[name] is NameKind.LOCAL and name not in unbindable:
+                found[name] = NameKind.BOUND
+        return found
 
     def owns(self, name: str) -> bool:
         """Whether ``name`` is a variable of the function itself."""
         return self.kind_of(name) not in (NameKind.GLOBAL, NameKind.DECLARED_GLOBAL)
-
-    @cached_property
-    def own_locals(self) -> frozenset[str]:
-        """Locals and cells of the function; not those that only an inlined comprehension uses."""
-        code = self.code
-        if _CLEARING >= 0 and _CLEARING in code.co_code[::2]:
-            return own_locals(code)
-        return frozenset(code.co_varnames + code.co_cellvars)
-
-    @cached_property
-    def unbindable(self) -> frozenset[str]:
-        """Locals that some instruction takes away."""
-        return self._named_by(_UNBINDING, self.code.co_varnames)
-
-    @cached_property
-    def assigned_globals(self) -> frozenset[str]:
-        """Globals that the function declares and assigns."""
-        return self._named_by(_GLOBAL_STORES, self.code.co_names)
 
     def _named_by(self, matcher: re.Pattern[bytes], pool: tuple[str, ...]) -> frozenset[str]:
         """The names in ``pool`` that the instructions found by ``matcher`` have as their argument."""
@@ -183,10 +191,12 @@ class Target:
                 found.add(pool[arg])
         return frozenset(found)
 
-    @cached_property
+    @property
     def encounters(self) -> dict[int, list[Encounter]]:
         """Where each line of it is encountered, by line."""
-        return encounters(self.code)
+        if self._encounters is None:
+            self._encounters = encounters(self.code)
+        return self._encounters
 
     def encloses(self, name: str) -> CodeType | None:
         """The function around this one of which ``name`` is a variable, or None."""

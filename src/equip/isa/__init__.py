@@ -116,7 +116,7 @@ LEAVING: Final = ops(table.LEAVING)
 RETURNS: Final = ops(table.RETURNS)
 RETURN_CONST: Final = OP.get("RETURN_CONST", -1)
 NO_FALLTHROUGH: Final = UNCONDITIONAL | LEAVING
-BINDING_JUMPS: Final = ops("FOR_ITER SEND END_ASYNC_FOR")
+COMPANION_JUMPS: Final = ops("FOR_ITER SEND END_ASYNC_FOR") & JUMPS if MINOR >= 12 else frozenset()
 """Jumps whose argument names a fixed companion instruction, not a place to go on: nothing may be put between."""
 
 FLIPPED: Final[dict[int, int]] = {

@@ -103,10 +103,13 @@ def _adjusted_jumps(
     for match in _JUMP.finditer(opcodes):
         at = match.start()
         opcode, arg = opcodes[at], raw[2 * at + 1]
+        start = at
         if at and opcodes[at - 1] == extended:
-            return None
+            while start and opcodes[start - 1] == extended:
+                start -= 1
+                arg |= raw[2 * start + 1] << (8 * (at - start))
         end = at + 1 + caches[opcode]
-        before = bisect_right(places, at)
+        before = bisect_right(places, start)
         if opcode in forward:
             target = end + arg
             behind = bisect_right(places, target) if target in bypassed else bisect_left(places, target)
@@ -119,11 +122,13 @@ def _adjusted_jumps(
             if before == behind:
                 continue
             arg += growth[before] - growth[behind]
-        if not 0 <= arg < 256:
+        if arg < 0 or arg >> (8 * (at - start + 1)):
             return None
         if changed is None:
             changed = bytearray(raw)
-        changed[2 * at + 1] = arg
+        changed[2 * at + 1] = arg & 255
+        for unit in range(start, at):
+            changed[2 * unit + 1] = (arg >> (8 * (at - unit))) & 255
     return raw if changed is None else changed
 
 

@@ -126,6 +126,10 @@ class Use:
     variables: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[object, object] = field(default_factory=dict)
     marks: Mapping[int, int] = field(default_factory=dict)
+    numbers: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", tuple(self.marks.values()))
 
 
 class Position(NamedTuple):
@@ -180,6 +184,8 @@ class Fragment:
 class Resolver:
     """What ``assemble`` asks for: where symbols are in one code object. ``Pools`` implements it."""
 
+    names: Sequence[str]
+
     def load_const(self, value: object) -> tuple[int, int]:
         """Opcode and argument that push ``value``."""
         raise NotImplementedError
@@ -202,7 +208,9 @@ def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] | None = None
     """Code units for ``use`` with the indices of ``pools``; ``reserve`` maps cross jumps to their prefixes."""
     template = use.template
     values = _resolved(use, pools)
-    key = (tuple(values), tuple(use.marks.values()), tuple(reserve.items()) if reserve else None)
+    key: object = (tuple(values), use.numbers)
+    if reserve:
+        key = (key, tuple(reserve.items()))
     found = template.images.get(key)
     if found is None:
         if len(template.images) >= _IMAGES_LIMIT:
@@ -224,10 +232,9 @@ class _Mould(NamedTuple):
 def _imprinted(use: Use, values: Sequence[int | tuple[int, int]]) -> Fragment | None:
     """The fragment for values that all fit in one byte, from the template's mould; None when some does not."""
     template = use.template
-    marks = tuple(use.marks.values())
-    mould = template.moulds.get(marks)
+    mould = template.moulds.get(use.numbers)
     if mould is None:
-        mould = template.moulds[marks] = _mould(use)
+        mould = template.moulds[use.numbers] = _mould(use)
         if mould is None:
             return None
     fragment, where = mould
@@ -261,11 +268,14 @@ def _mould(use: Use) -> _Mould | None:
 def _resolved(use: Use, pools: Resolver) -> list[int | tuple[int, int]]:
     """What each of the template's symbols is in one code object: an index, or (opcode, argument) of a constant."""
     variables = use.variables
+    names = pools.names
     values: list[int | tuple[int, int]] = []
     for opcode, symbol in use.template.symbols:
         kind = type(symbol)
         if kind is Name:
-            values.append(pools.name(symbol[0]))  # type: ignore[arg-type]
+            name = symbol[0]
+            values.append(names.index(name) if name in names else pools.name(name))  # type: ignore[arg-type]
+            names = pools.names
         elif kind is Slot:
             values.append(pools.slot(variables.get(symbol[0], symbol[0])))  # type: ignore[call-overload]
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from types import CodeType
 
 from equip import isa
@@ -48,6 +49,7 @@ def link(
         return _with_children(code, children) if children else code
     is_same_frame = pools is None
     pools = pools or Pools(code)
+    edits = sorted(edits, key=_place)
     new = None if guards or rewritten else link_directly(code, edits, pools)
     if new is None:
         new = _Link(code, edits, guards, pools, rewritten).result()
@@ -78,6 +80,9 @@ def link(
         co_nlocals=len(pools.varnames),
         co_cellvars=pools.cellvars,
     )
+
+
+_place = attrgetter("at")
 
 
 def _with_children(code: CodeType, children: Mapping[int, CodeType]) -> CodeType:

@@ -26,6 +26,9 @@ _LONG = 14
 _NONE = 15
 
 _ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
+_PAYLOAD = bytes(range(128))
+_UNITS = bytes((first & 7) + 1 for first in range(256))
+"""The code units that an entry covers, by its first byte."""
 _SIGNED_VARINT = re.compile(rb"[\x40-\x7f]*[\x00-\x3f]")
 
 
@@ -197,7 +200,7 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), fi
     What is not cut keeps its line, columns and order; the line counter of everything behind a cut is unmoved.
     """
     entries: list[bytes] = _ENTRY.findall(linetable)
-    starts = [0, *accumulate([(entry[0] & 7) + 1 for entry in entries])]
+    starts = list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))
     out: list[bytes] = []
     done = 0  # entries[:done] are copied
     rest = entries[0] if entries else b""  # what is left of entries[done]
@@ -214,16 +217,16 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), fi
             out.append(_resized(rest, index - at))
             rest = _resized(_still(rest), starts[done + 1] - index)
             at = index
-        delta = _delta(rest)
+        delta, still = b"\0", rest
+        if 0x58 <= rest[0] & 0x78 < 0x78:  # a kind that moves the line
+            delta, still = _delta(rest), _still(rest)
         for piece in pieces:
             if type(piece) is int:
                 out.append(_repeated(rest, piece))
             else:
                 head, tail = piece
                 out += (head, delta, tail)
-            if delta != b"\0":
-                rest = _still(rest)
-                delta = b"\0"
+            rest, delta = still, b"\0"
         moved = 0
         while removed:
             units = starts[done + 1] - at

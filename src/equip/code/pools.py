@@ -36,7 +36,7 @@ class Pools(Resolver):
     def __init__(self, code: CodeType, locals_added: Sequence[str] = (), cells_added: Sequence[str] = ()) -> None:
         self.code = code
         self.consts: tuple[object, ...] | list[object] = code.co_consts
-        self.names: tuple[str, ...] | list[str] = code.co_names
+        self.names: Sequence[str] = code.co_names
         self.varnames = (*code.co_varnames, *locals_added)
         self.cellvars = (*code.co_cellvars, *cells_added)
         self.freevars = code.co_freevars
@@ -86,13 +86,17 @@ class Pools(Resolver):
 
     def const(self, value: object) -> int:
         consts = self.consts
-        for index, found in enumerate(consts):
-            if found is value and (index or not self._has_docstring):
-                return index
-        if type(value) is not CodeType:
+        kind = type(value)
+        if kind is str and value not in consts:
+            pass  # the most frequent case, at C speed
+        elif kind is CodeType:
+            for index, found in enumerate(consts):
+                if found is value:
+                    return index
+        else:
             key = constant_key(value)
             for index, found in enumerate(consts):
-                if type(found) is type(value) and constant_key(found) == key and (index or not self._has_docstring):
+                if type(found) is kind and constant_key(found) == key and (index or not self._has_docstring):
                     return index
         if type(consts) is tuple:
             self.consts = consts = list(consts)
@@ -114,7 +118,7 @@ class Pools(Resolver):
         names = self.names
         if name in names:
             return names.index(name)
-        if type(names) is tuple:
+        if not isinstance(names, list):
             self.names = names = list(names)
-        names.append(name)  # type: ignore[union-attr]
+        names.append(name)
         return len(names) - 1

@@ -46,6 +46,12 @@ def provenance(code: CodeType) -> tuple[Injected, ...]:
     return tuple(found)
 
 
+def has_record(code: CodeType) -> bool:
+    """Whether something was injected into ``code`` before."""
+    consts = code.co_consts
+    return bool(consts) and type(consts[-1]) is tuple and consts[-1][:1] == (RECORD_TAG,)
+
+
 def recorded_marks(code: CodeType) -> tuple[tuple[str, int], ...]:
     """(probe, line of its snippet) for each mark, the first being mark 1."""
     for constant in reversed(code.co_consts):
@@ -58,8 +64,7 @@ class Marks:
     """Numbers for (probe, line of its snippet), behind those that ``code`` already has."""
 
     def __init__(self, code: CodeType) -> None:
-        consts = code.co_consts
-        before = recorded_marks(code) if consts and type(consts[-1]) is tuple else ()
+        before = recorded_marks(code)
         self._numbers: dict[tuple[str, int], int] = {pair: i + 1 for i, pair in enumerate(before)}
 
     def of_template(self, probe: str, template: Template) -> Mapping[int, int]:

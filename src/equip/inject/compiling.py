@@ -21,6 +21,7 @@ from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substitute
 from equip.inject.target import NameKind, Target
 from equip.inject.wrapper import Compiled, Scope, compile_in, filled
 
+_READ_ONLY = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE})
 _NO_NAMES: frozenset[str] = frozenset()
 _NOTHING: Mapping[object, str] = {}
 _VALUES = {
@@ -38,6 +39,7 @@ _literal_fields: dict[object, tuple[Field, ...]] = {}
 class Form:
     """A snippet compiled for all the targets that are alike for it."""
 
+
     snippet: Snippet
     compiled: Compiled
     holes: tuple[HoleKey, ...]
@@ -48,6 +50,8 @@ class Form:
     """Whether it refers to ``{return_value}`` or ``{exception}``."""
     returns: bool
     """Whether the snippet itself returns from the function."""
+    is_light: bool
+    """Whether it brings along no variables, captures none, and takes no value."""
     uses: dict[object, Use] = field(default_factory=dict)
     """What code objects make of it, where that is the same for many."""
 
@@ -282,8 +286,19 @@ def _form(
         tuple((argument_symbol(i), i) for i in range(count) if argument_symbol(i) in compiled.slots),
         bool({RETURN_VALUE, EXCEPTION} & substituted.symbols),
         bool(snippet.returns),
+        _is_light(compiled, kinds, substituted),
     )
     return form, tuple(sorted(substituted.literal, key=repr))
+
+
+def _is_light(compiled: Compiled, kinds: Mapping[str, NameKind], substituted: Substituted) -> bool:
+    """Whether all the variables it has are the function's own, and only read."""
+    return (
+        not (compiled.captured or compiled.stored or compiled.has_code)
+        and not {RETURN_VALUE, EXCEPTION} & substituted.symbols
+        and not substituted.snippet.returns
+        and all(kinds.get(symbol) in _READ_ONLY for symbol in compiled.slots)
+    )
 
 
 def _bound(insertion: Insertion, form: Form, target: Target) -> Bound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import CodeType
-from typing import cast
+from typing import NamedTuple, cast
 
 from equip import isa
 from equip.analysis.depths import stack_depths
@@ -12,7 +12,7 @@ from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
 from equip.code.fragment import Const, Item, Label, Protected, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
-from equip.code.provenance import Marks
+from equip.code.provenance import Marks, has_record
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
@@ -44,7 +44,89 @@ def instrument(
     """The target's code object with the insertions linked in, and ``children`` as new constants by index."""
     if not insertions:
         return link(target.code, children=children)
+    light = _light(target, insertions, known_globals)
+    if light is not None:
+        return link(target.code, _light_edits(target, light), children=children, last_const=light.record)
     return _Injection(target, insertions, known_globals).linked(children)
+
+
+class _Light(NamedTuple):
+    """The snippets for a function when they only read its variables and stand at its entry and returns.
+
+    That is what most instrumentation asks for; everything else takes ``_Injection``, which does these, too,
+    with the same result.
+    """
+
+    entering: tuple[Use, ...]
+    returning: tuple[Use, ...]
+    record: object
+
+
+_LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER})
+_lights: dict[object, tuple[frozenset[str], _Light | None]] = {}
+"""By the insertions and the kind of function: what becomes of them where all their names are global."""
+
+
+def _light(
+    target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
+) -> _Light | None:
+    if not target.is_function or target.in_function or has_record(target.code):
+        return None
+    key = (target.scope_key, *((one.location, one.source, one.probe, one.suppress) for one in insertions))
+    names, light = _lights.get(key, (None, None))
+    if names is not None and target.sees_as_global(names):
+        return light
+    if any(one.location not in _LIGHT for one in insertions):
+        return None
+    marks = Marks(target.code)
+    entering: list[Use] = []
+    returning: list[Use] = []
+    plain = True
+    for insertion in insertions:
+        if parse(insertion.source).names.bound:
+            return None
+        bound = bind(insertion, target, (), (), known_globals)
+        if not bound.form.is_light:
+            return None
+        template = bound.compiled.template
+        plain = plain and not (bound.snippet.fields or bound.snippet.braced or bound.snippet.mangled)
+        if template.items:
+            use = _use_of(bound, template, bound.symbols, marks)
+            (entering if insertion.location is JoinPoint.BEFORE else returning).append(use)
+    light = _Light(tuple(entering), tuple(returning), marks.record())
+    if plain:
+        names = frozenset().union(*(parse(one.source).ordered for one in insertions))
+        if target.sees_as_global(names) and len(_lights) < 1000:
+            _lights[key] = (names, light)
+    return light
+
+
+def _light_edits(target: Target, light: _Light) -> list[Edit]:
+    code = target.code
+    edits: list[Edit] = []
+    if light.entering:
+        covered = places.Coverage(code).final if target.is_suspendable else None
+        at, line = places.entry(code), code.co_firstlineno
+        edits = [Edit(at, use, 0, FALLTHROUGH, covered, 0, line) for use in light.entering]
+    if light.returning:
+        raw = code.co_code
+        for start, index in places.returns(code):
+            depth = 0 if raw[2 * index] == isa.RETURN_CONST else 1
+            for use in light.returning:
+                edits.append(Edit(start, use, 0, None, INHERIT, depth))
+    return edits
+
+
+def _use_of(bound: Bound, template: Template, variables: Mapping[str, str], marks: Marks) -> Use:
+    """``template``, made from a bound snippet; the same object for code objects that use it in the same way."""
+    numbers = marks.of_template(bound.insertion.probe, template)
+    if variables or bound.constants:
+        return Use(template, variables, bound.constants, numbers)
+    key = (template, tuple(numbers.values()))
+    found = bound.form.uses.get(key)
+    if found is None:
+        found = bound.form.uses[key] = Use(template, {}, {}, numbers)
+    return found
 
 
 def check_place(insertion: Insertion, target: Target) -> None:
@@ -212,19 +294,12 @@ class _Injection:
 
     def _use(self, bound: Bound, template: Template, **values: str) -> Use:
         """``template``, made from a bound snippet, as this code object uses it."""
-        marks = self.marks.of_template(bound.insertion.probe, template)
-        if not bound.compiled.slots and not values and not bound.constants:
-            key = (template, tuple(marks.values()))
-            found = bound.form.uses.get(key)
-            if found is None:
-                found = bound.form.uses[key] = Use(template, {}, {}, marks)
-            return found
-        variables = self._variables(bound)
+        variables = self._variables(bound) if bound.compiled.slots else {}
         variables.update(values)
-        return Use(template, variables, bound.constants, marks)
+        return _use_of(bound, template, variables, self.marks)
 
     def _plain_use(self, bound: Bound) -> Use:
-        return self._use(bound, self._renamed(bound.compiled.template))
+        return self._use(bound, self._renamed(bound))
 
     def _at_entry(self, bounds: Sequence[Bound]) -> None:
         target = self.target
@@ -272,7 +347,7 @@ class _Injection:
             self.cells_added[name] = None
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(RETURN_VALUE))
         load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
-        template = wrapped([store], self._renamed(bound.compiled.template), [load])
+        template = wrapped([store], self._renamed(bound), [load])
         return self._use(bound, _needing(template, 1), **{RETURN_VALUE: name})
 
     # -- lines -------------------------------------------------------------------------------------------
@@ -297,7 +372,7 @@ class _Injection:
         self.edits += here + elsewhere
 
     def _line_use(self, bound: Bound, encounter: Encounter) -> Use:
-        template = self._renamed(bound.compiled.template)
+        template = self._renamed(bound)
         covered = self.coverage.of_statement(encounter.place)
         if bound.snippet.returns:
             if covered is not None and covered is not self.coverage.final:
@@ -345,7 +420,7 @@ class _Injection:
 
     def _handler(self, bound: Bound) -> tuple[Template, int]:
         """A handler that runs the snippet and raises the exception again; and the item that does so."""
-        body = self._renamed(bound.compiled.template)
+        body = self._renamed(bound)
         takes = bound.uses_value
         is_cell = EXCEPTION in bound.compiled.captured or bound.kinds.get(EXCEPTION) is NameKind.PRIVATE_CELL
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
@@ -400,9 +475,10 @@ class _Injection:
 
     # -- nested code -------------------------------------------------------------------------------------
 
-    def _renamed(self, template: Template) -> Template:
-        """The template with its nested functions named after the target, and with the file it belongs to."""
-        if not any(_holds_code(item) for item in template.items):
+    def _renamed(self, bound: Bound) -> Template:
+        """The snippet's template with its nested functions named after the target, and in its file."""
+        template = bound.compiled.template
+        if not bound.compiled.has_code:
             return template
         items = tuple(
             item._replace(operand=Const(self._relocated(cast("Const", item.operand).value)))

@@ -148,6 +148,17 @@ class Target:
             self._of_comprehensions = frozenset()
         return found
 
+    def sees_as_global(self, names: frozenset[str]) -> bool:
+        """Whether all of ``names`` are simply global in the function; quicker than asking for each."""
+        code = self.code
+        if not names.isdisjoint(code.co_varnames):
+            return False
+        if code.co_cellvars and not names.isdisjoint(code.co_cellvars):
+            return False
+        if code.co_freevars and not names.isdisjoint(code.co_freevars):
+            return False
+        return not _GLOBAL_STORES.search(code.co_code[::2])
+
     def _find_variables(self) -> dict[str, NameKind]:
         code = self.code
         opcodes = code.co_code[::2]
@@ -163,7 +174,7 @@ class Target:
         unbindable: frozenset[str] = frozenset()
         if _UNBINDING.search(opcodes):
             unbindable = self._named_by(_UNBINDING, (*locals_, *(name for name in cells if name not in found_locals)))
-            if _CLEARING in opcodes:
+            if _CLEARING >= 0 and _CLEARING in opcodes:
                 self._of_comprehensions = unbindable
         flags = code.co_flags
         count = code.co_argcount + code.co_kwonlyargcount + bool(flags & 4) + bool(flags & 8)

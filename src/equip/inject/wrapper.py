@@ -59,8 +59,8 @@ class Compiled:
     """All variables in the frame that it names."""
     holes: tuple[object, ...]
     """The constants with hole tags, as keys of the template's ``Hole`` operands."""
-    returns: bool
-    """Whether it can return from the function."""
+    has_code: bool
+    """Whether it has functions, classes or comprehensions of its own, compiled to code objects."""
 
 
 def compile_in(scope: Scope, body: Sequence[ast.stmt]) -> Compiled:
@@ -286,8 +286,8 @@ def _described(template: Template, cells: frozenset[str]) -> Compiled:
                     stored.add(symbol)
         elif isinstance(operand, Hole):
             holes.append(operand.key)
-    returns = bool(template.opcodes & isa.RETURNS)
-    return Compiled(template, cells & slots, frozenset(stored), frozenset(slots), tuple(holes), returns)
+    has_code = any(isinstance(o, Const) and isinstance(o.value, CodeType) for _, o, _ in template.items)
+    return Compiled(template, cells & slots, frozenset(stored), frozenset(slots), tuple(holes), has_code)
 
 
 # -- holes -------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from equip.code.provenance import Marks, has_record
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
-from equip.inject.lines import Encounter, encounters
 from equip.inject.snippet import parse
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
@@ -142,8 +141,8 @@ def check_place(insertion: Insertion, target: Target) -> None:
         line = insertion.lineno
         if not isinstance(line, int) or isinstance(line, bool):
             raise JoinPointError(f"LINENO needs a line number, not {line!r} ({target})")
-        lines = sorted(target.encounters)
         if line not in target.encounters:
+            lines = sorted(target.encounters)
             below = [known for known in lines if known < line][-2:]
             above = [known for known in lines if known > line][:2]
             near = ", ".join(map(str, below + above)) or "none"
@@ -192,14 +191,21 @@ class _Injection:
         target = self.target
         groups: dict[tuple[str, int], frozenset[str]] = {}
         for insertion in insertions:
+            group = (insertion.probe, insertion.group)
             names = private_names(parse(insertion.source), target)
-            key = (insertion.probe, insertion.group)
-            groups[key] = groups[key] | names if key in groups else names
+            groups[group] = groups[group] | names if group in groups else names
         cells: set[str] = set()
         while True:
-            bounds = [
-                bind(one, target, groups[one.probe, one.group], cells, known_globals) for one in insertions
-            ]
+            bounds: list[Bound] = []
+            alike: dict[object, Bound] = {}
+            for one in insertions:
+                key = (one.source, one.location, one.suppress, one.probe, one.group)
+                bound = alike.get(key)
+                if bound is None:
+                    bound = alike[key] = bind(one, target, groups[one.probe, one.group], cells, known_globals)
+                    bounds.append(bound)
+                else:
+                    bounds.append(Bound(one, bound.form, bound.symbols, bound.constants))
             captured = {name for bound in bounds if bound.compiled.captured for name in self._captured(bound)}
             if captured <= cells:
                 break
@@ -359,41 +365,46 @@ class _Injection:
             own_loads(self.code, stored, self.rewritten)
         here: list[Edit] = []
         elsewhere: list[Edit] = []
+        uses: dict[object, Use] = {}
         for bound in bounds:
             assert bound.insertion.lineno is not None
-            use: Use | None = None
+            exact = _needs_depth(bound)
             for encounter in table[bound.insertion.lineno]:
-                exact = _needs_depth(bound)
-                if exact or use is None:
-                    use = self._line_use(bound, encounter)
-                edit = self._line_edit(use, encounter, exact)
-                (here if encounter.at == encounter.place else elsewhere).append(edit)
+                place = encounter.place
+                covered = self.coverage.of_statement(place)
+                handled = covered is not None and covered is not self.coverage.final
+                depth = self._depth_at(place) if exact else 0
+                key = (bound.form, bound.insertion.probe, bound.insertion.group, handled, depth)
+                use = uses.get(key)
+                if use is None:
+                    use = uses[key] = self._line_use(bound, handled, depth)
+                at_rest = encounter.at == place and covered is self.coverage.at(place)
+                (here if encounter.at == place else elsewhere).append(
+                    Edit(
+                        encounter.at,
+                        use,
+                        ways=encounter.ways,
+                        covered=INHERIT if at_rest else covered,
+                        depth=depth if exact else self.code.co_stacksize,
+                        line=encounter.line_there or self.code.co_firstlineno,
+                    )
+                )
         # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
         self.edits += here + elsewhere
 
-    def _line_use(self, bound: Bound, encounter: Encounter) -> Use:
+    def _line_use(self, bound: Bound, handled: bool, depth: int) -> Use:
+        """The snippet as it stands at a line, inside a handler of the function or not."""
         template = self._renamed(bound)
-        covered = self.coverage.of_statement(encounter.place)
-        if bound.snippet.returns:
-            if covered is not None and covered is not self.coverage.final:
+        if bound.form.returns:
+            if handled:
                 raise SnippetError(
                     f"{bound.snippet.describe(bound.snippet.returns)} at line {bound.insertion.lineno} of {self.target}: "
                     "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits it knew"
                 )
-            depth = self._depth_at(encounter.place)
             template = with_exits(template, [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])] * depth)
-        if covered is not None and covered is not self.coverage.final and template.opcodes & _SUSPENDING:
+        if handled and template.opcodes & _SUSPENDING:
             template = _handled_suspensions(template)
         return self._use(bound, template)
-
-    def _line_edit(self, use: Use, encounter: Encounter, exact: bool) -> Edit:
-        covered = self.coverage.of_statement(encounter.place)
-        depth = self._depth_at(encounter.place) if exact else self.code.co_stacksize
-        at_rest = encounter.at == encounter.place and covered is self.coverage.at(encounter.at)
-        line = encounter.line_there if encounter.line_there is not None else self.code.co_firstlineno
-        return Edit(
-            encounter.at, use, ways=encounter.ways, covered=INHERIT if at_rest else covered, depth=depth, line=line
-        )
 
     def _depth_at(self, unit: int) -> int:
         if self._depths is None:

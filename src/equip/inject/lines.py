@@ -61,14 +61,18 @@ class _Lines:
             self.line_of += [line] * ((end - start) // 2)
         self.starts: list[int] = []  # code unit of each instruction, prefixes included
         self.ops: list[int] = []  # code unit of its opcode
-        index, count = 0, len(raw) // 2
-        caches = isa.CACHES
+        starts, ops = self.starts, self.ops
+        caches, extended = isa.CACHES, isa.EXTENDED_ARG
+        opcodes = raw[::2]
+        index, count = 0, len(opcodes)
         while index < count:
-            self.starts.append(index)
-            while raw[2 * index] == isa.EXTENDED_ARG:
+            starts.append(index)
+            opcode = opcodes[index]
+            while opcode == extended:
                 index += 1
-            self.ops.append(index)
-            index += 1 + caches[raw[2 * index]]
+                opcode = opcodes[index]
+            ops.append(index)
+            index += 1 + caches[opcode]
         self.first = next(i for i, op in enumerate(self.ops) if raw[2 * op] == isa.RESUME)
         self.jumps_to: dict[int, list[Jump]] = {}
         for jump in self.jumps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from types import CodeType
 
@@ -87,11 +88,16 @@ class Coverage:
     def __init__(self, code: CodeType) -> None:
         self.raw = code.co_code
         self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+        self._starts = [handler.start for handler in self.handlers]
+        self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
 
     def at(self, unit: int) -> Handler | None:
         """The handler whose range has this code unit in it."""
-        return next((h for h in self.handlers if h.start <= unit < h.end), None)
+        found = bisect_right(self._starts, unit) - 1
+        if found < 0 or unit >= self.handlers[found].end:
+            return None
+        return self.handlers[found]
 
     def of_statement(self, unit: int) -> Handler | None:
         """The handler around a statement before the instruction at ``unit``.
@@ -103,9 +109,9 @@ class Coverage:
         if not self.handlers:
             return None
         covering = self.at(unit)
-        entered = [h for h in self.handlers if h.target == unit]
-        if entered:
-            return self._around(covering, entered[0].depth)
+        entered = self._entries.get(unit)
+        if entered is not None:
+            return self._around(covering, entered.depth)
         if covering is None and self.raw[2 * unit] == _NOP:
             inner = self.at(unit + 1)
             if inner is not None:

@@ -227,9 +227,13 @@ class _Link:
 
     def locations(self) -> bytes:
         layout = self.layout
-        return locations.splice(
-            self.code.co_linetable, layout.cuts(), layout.tails(self.code.co_firstlineno), self.code.co_firstlineno
-        )
+        first = self.code.co_firstlineno
+        tails = layout.tails(first)
+        last = first
+        if tails:
+            for _, _, line in self.code.co_lines():
+                last = line if line is not None else last
+        return locations.splice(self.code.co_linetable, layout.cuts(), tails, last)
 
     def exceptions(self) -> bytes:
         layout = self.layout

@@ -194,8 +194,10 @@ def _repeated(entry: bytes, units: int) -> bytes:
     return out
 
 
-def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), firstlineno: int = 1) -> bytes:
+def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), last_line: int = 1) -> bytes:
     """``linetable`` after the edit: ``cuts`` sorted by index, none inside another's removed units.
+
+    ``last_line`` is the line at which the table ends, for the ``tails`` behind it.
 
     What is not cut keeps its line, columns and order; the line counter of everything behind a cut is unmoved.
     """
@@ -243,7 +245,7 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), fi
     out.append(rest)
     out += entries[done + 1 :]
     if tails:
-        line = _last_line(linetable, firstlineno)
+        line = last_line
         for pieces, goal in tails:
             for piece in pieces:
                 delta = signed_varint(goal - line)
@@ -265,11 +267,3 @@ def _moved(entry: bytes, lines: int) -> bytes:
     return _encode_entry(
         location._replace(line=delta, end_line=location.end_line + lines), delta
     )
-
-
-def _last_line(linetable: bytes, firstlineno: int) -> int:
-    """Where the line counter stands behind the last entry."""
-    line = firstlineno
-    for location in decode(linetable, firstlineno):
-        line = location.line if location.line is not None else line
-    return line

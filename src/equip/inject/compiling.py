@@ -12,7 +12,7 @@ import keyword
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from equip.code.fragment import Use
+from equip.code.fragment import Template, Use
 from equip.errors import SnippetError
 from equip.inject.fields import Field, Parameters, is_field_name
 from equip.inject.request import Insertion, JoinPoint
@@ -54,6 +54,8 @@ class Form:
     """Whether it brings along no variables, captures none, and takes no value."""
     uses: dict[object, Use] = field(default_factory=dict)
     """What code objects make of it, where that is the same for many."""
+    derived: dict[object, tuple[Template, int]] = field(default_factory=dict)
+    """Templates made from the compiled one, with an item of interest in each."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -353,8 +353,11 @@ class _Injection:
             self.cells_added[name] = None
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(RETURN_VALUE))
         load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
-        template = wrapped([store], self._renamed(bound), [load])
-        return self._use(bound, _needing(template, 1), **{RETURN_VALUE: name})
+        found = bound.form.derived.get(is_cell)
+        if found is None or bound.compiled.has_code:
+            template = _needing(wrapped([store], self._renamed(bound), [load]), 1)
+            found = bound.form.derived[is_cell] = template, 0
+        return self._use(bound, found[0], **{RETURN_VALUE: name})
 
     # -- lines -------------------------------------------------------------------------------------------
 
@@ -419,7 +422,7 @@ class _Injection:
             self._guard(Guard(self._handler_use(bound, template), self.code.co_firstlineno, frozenset({last})))
 
     def _guard(self, guard: Guard) -> None:
-        if not self.guards:
+        if not self.guards and self.target.is_suspendable:
             self._unwind_on_close()
         self.guards.append(guard)
 
@@ -431,6 +434,12 @@ class _Injection:
 
     def _handler(self, bound: Bound) -> tuple[Template, int]:
         """A handler that runs the snippet and raises the exception again; and the item that does so."""
+        found = bound.form.derived.get("handler")
+        if found is None or bound.compiled.has_code:
+            found = bound.form.derived["handler"] = self._make_handler(bound)
+        return found
+
+    def _make_handler(self, bound: Bound) -> tuple[Template, int]:
         body = self._renamed(bound)
         takes = bound.uses_value
         is_cell = EXCEPTION in bound.compiled.captured or bound.kinds.get(EXCEPTION) is NameKind.PRIVATE_CELL

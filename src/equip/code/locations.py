@@ -239,8 +239,8 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
             removed -= units
             moved += read_signed_varint(iter(_delta(rest)))
             done += 1
-            rest, at = entries[done], starts[done]
-        if moved:
+            rest, at = entries[done] if done < len(entries) else b"", starts[done]
+        if moved and rest:
             rest = _moved(rest, moved)
     out.append(rest)
     out += entries[done + 1 :]

@@ -1,0 +1,1 @@
+"""Delivering instrumented code: in memory, and as files on disk."""

@@ -1,0 +1,286 @@
+"""Instrumenting the compiled files of a tree.
+
+Three phases, so that a mistake in a snippet is raised before anything is written: visitors run over the clean
+code of each file, in order, here; plans are carried out, here or in workers; files are replaced one by one. A
+fault of one file is reported for it, and the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from equip.delivery import notes
+from equip.delivery.emission import CompileJob, Done, InjectJob, run_job
+from equip.delivery.planning import Visitor, probe_name, run_visitors
+from equip.delivery.recursion import modules_behind
+from equip.delivery.report import FileReport, Report, Status
+from equip.delivery.workers import run_jobs
+from equip.errors import EquipError, InvalidCodeError, PycError
+from equip.inject.request import Plan
+from equip.program import atomic, pyc, record
+from equip.program.declarations import ModuleDeclaration
+from equip.program.merge import merge_plans
+from equip.program.record import Recorded
+from equip.program.tree import ModuleFile, Passed
+
+_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is known of one file on its way. ``outcome`` is set once nothing more will be done with it."""
+
+    file: ModuleFile
+    before: Recorded | None = None
+    asked: Plan = field(default_factory=dict)
+    merged: Plan = field(default_factory=dict)
+    done: Done | None = None
+    is_script: bool = False
+    outcome: FileReport | None = None
+
+    def end(self, status: Status, reason: str = "", written: bool = False) -> None:
+        probes: Iterable[record.ProbeRecord] = ()
+        if status == "instrumented":
+            probes = record.probes_of(self.merged)
+        elif self.before is not None:
+            probes = record.probes_of(self.before.plan)
+        self.outcome = FileReport(
+            self.file.path,
+            self.file.pyc,
+            status,
+            reason,
+            self.file.module_name,
+            tuple(probe.name for probe in probes),
+            written,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to instrument: the number of processes (None: as many as are worth it), and whether to write.
+
+    ``instrument_imports`` instruments the modules that snippets import, too.
+    """
+
+    workers: int | None = None
+    rewrite: bool = True
+    instrument_imports: bool = False
+
+
+# -- compiling ------------------------------------------------------------------------------------
+
+
+def prepare(files: Sequence[ModuleFile], *, force: bool, workers: int | None) -> dict[str, str]:
+    """Compile what has no valid compiled file (``force``: everything), where the import system will look.
+
+    With ``force``, what was put in before is dropped. Returns why a file could not be prepared, by the path of
+    its compiled file.
+    """
+    faults: dict[str, str] = {}
+    to_compile: list[ModuleFile] = []
+    for file in files:
+        try:
+            if _is_own(file):
+                continue
+            if file.source is None:
+                if force:
+                    _drop_instrumentation(file)
+            elif force or not _is_valid(file):
+                to_compile.append(file)
+        except (OSError, PycError) as error:
+            faults[file.pyc] = _reason(file.path, error)
+    jobs = [CompileJob(file.source, file.optimize) for file in to_compile if file.source is not None]
+    for file, done in zip(to_compile, run_jobs(jobs, workers), strict=True):
+        try:
+            if done.fault or not done.changed:
+                faults[file.pyc] = done.fault or "was not compiled"
+            else:
+                _write_compiled(file, done.body)
+        except (OSError, PycError) as error:
+            faults[file.pyc] = _reason(file.pyc, error)
+    return faults
+
+
+def _is_valid(file: ModuleFile) -> bool:
+    """Whether the import system would use the compiled file."""
+    try:
+        with open(file.pyc, "rb") as stream:
+            header = stream.read(pyc.HEADER_BYTES)
+    except OSError:
+        return False
+    assert file.source is not None
+    return pyc.find_header_fault(header) is None and pyc.find_staleness(header, file.source) is None
+
+
+def _write_compiled(file: ModuleFile, data: bytes) -> None:
+    folder = os.path.dirname(file.pyc)
+    os.makedirs(folder, exist_ok=True)
+    with atomic.locked(folder):
+        record.write_clean(file.pyc, data, pyc.find_mode(file.path))
+
+
+def _drop_instrumentation(file: ModuleFile) -> None:
+    before = record.load(file.pyc)
+    if before.plan:
+        with atomic.locked(os.path.dirname(file.pyc)):
+            record.write_clean(file.pyc, before.clean_data)
+
+
+def _is_own(file: ModuleFile) -> bool:
+    return (os.path.realpath(file.path) + os.sep).startswith(_OWN_FOLDER + os.sep)
+
+
+def _reason(path: str, error: Exception) -> str:
+    """What a person needs to know, the path being told beside it."""
+    if isinstance(error, OSError):
+        return f"cannot be written ({error.strerror or error}): make its folder writable, or free space"
+    return str(error).removeprefix(f"{path}: ")
+
+
+# -- instrumenting --------------------------------------------------------------------------------
+
+
+def instrument_files(
+    files: Sequence[ModuleFile],
+    visitors: Sequence[Visitor],
+    settings: Settings,
+    *,
+    passed: Sequence[Passed] = (),
+    faults: Mapping[str, str] | None = None,
+) -> Report:
+    """Run the visitors over the files and put in what they ask for.
+
+    ``passed`` and ``faults`` (by compiled file) are what is already known not to work, for the report. Raises
+    ``SnippetError`` and ``JoinPointError``, before anything is written, and what a visitor raises.
+    """
+    works = [_Work(file) for file in files]
+    for work in works:
+        _plan(work, visitors, (faults or {}).get(work.file.pyc))
+    if not settings.instrument_imports:
+        _spare_imported(works)
+    pending = [work for work in works if work.outcome is None and _merge(work)]
+    _carry_out(pending, settings.workers)
+    for work in pending:
+        if work.outcome is None:
+            _finish(work, settings.rewrite)
+    outcomes = [work.outcome for work in works if work.outcome is not None]
+    outcomes += [FileReport(one.path, None, "refused" if one.fault else "skipped", one.reason) for one in passed]
+    scripts = [work.file for work in works if work.is_script]
+    active = {one.probe for work in works for insertions in work.asked.values() for one in insertions}
+    idle = [name for name in dict.fromkeys(map(probe_name, visitors)) if name not in active]
+    return Report(tuple(outcomes), notes.notes_for(outcomes, scripts, idle))
+
+
+def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None) -> None:
+    """Load a file and run the visitors over its clean code."""
+    file = work.file
+    if _is_own(file):
+        return work.end("skipped", "equip never instruments itself")
+    try:
+        if fault is not None:
+            raise PycError(fault)
+        before = record.load(file.pyc)
+        stale = file.source is not None and pyc.find_staleness(before.data, file.source)
+        if stale:
+            raise PycError(f"no longer valid ({stale}): call prepare_program() to compile it")
+        code = before.clean_code()
+    except PycError as error:
+        return work.end("refused", _reason(file.pyc, error))
+    except OSError as error:
+        return work.end("refused", f"its source cannot be looked at ({error.strerror or error})")
+    module = ModuleDeclaration(code, file.source or code.co_filename, file.module_name, file.optimize)
+    try:
+        work.asked = run_visitors(module, visitors)
+    except InvalidCodeError as error:
+        return work.end("refused", f"damaged code ({error}): delete it, or compile it anew")
+    work.before = before
+    work.is_script = "__name__" in code.co_names and "__main__" in code.co_consts
+
+
+def _spare_imported(works: Sequence[_Work]) -> None:
+    """Leave out the modules that the snippets themselves bring in."""
+    loaded = {work.file.module_name: work for work in works if work.before is not None}
+    plans = [
+        (work.file.module_name, plan)
+        for work in works
+        if work.before is not None
+        for plan in (work.asked, work.before.plan)
+    ]
+    packages = {name: os.path.basename(work.file.path).startswith("__init__.") for name, work in loaded.items()}
+    behind = modules_behind(plans, packages, lambda name: _loaded(loaded[name]).clean_code())
+    for work in works:
+        why = behind.get(work.file.module_name)
+        if why and work.outcome is None:
+            work.end(
+                "skipped",
+                f"{why} imports it, and a probe must not fire inside itself (option 'instrument-imports' to do it)",
+            )
+
+
+def _loaded(work: _Work) -> Recorded:
+    assert work.before is not None, "only files that were loaded get here"
+    return work.before
+
+
+def _merge(work: _Work) -> bool:
+    """Whether there is something to put in that is not there yet."""
+    before = _loaded(work)
+    work.merged = merge_plans(before.plan, work.asked)
+    if work.merged != before.plan:
+        return True
+    work.end("unchanged", "already in it" if work.asked else "nothing was asked for here")
+    return False
+
+
+def _job(work: _Work, before: Recorded) -> InjectJob:
+    file = work.file
+    path = file.source or before.clean_code().co_filename
+    return InjectJob(file.pyc, before.clean_data, work.merged, path, file.module_name, file.optimize)
+
+
+def _carry_out(works: Sequence[_Work], workers: int | None) -> None:
+    """Make the new code of all files. Raises the first mistake of the user's."""
+    jobs = [_job(work, _loaded(work)) for work in works]
+    for work, done in zip(works, run_jobs(jobs, workers), strict=True):
+        if done.mistake is not None:
+            raise done.mistake
+        work.done = done
+        if done.fault:
+            work.end("refused", _reason(work.file.pyc, PycError(done.fault)))
+        elif not done.changed:
+            work.end("unchanged", "what was asked for has no place in it")
+
+
+def _finish(work: _Work, rewrite: bool) -> None:
+    if not rewrite:
+        return work.end("instrumented", "not written, as asked")
+    try:
+        _write(work)
+    except (OSError, EquipError) as error:
+        work.end("refused", _reason(work.file.pyc, error))
+    else:
+        work.end("instrumented", written=True)
+
+
+def _write(work: _Work) -> None:
+    """Replace the file, unless it is another one by now; what another process put in meanwhile is kept."""
+    before, done, path = _loaded(work), work.done, work.file.pyc
+    assert done is not None
+    with atomic.locked(os.path.dirname(path)):
+        now = pyc.read_file(path)
+        if now != before.data:
+            current = record.decode(path, now)
+            if current.clean_data != before.clean_data:
+                raise PycError(f"{path}: was compiled anew while it was being instrumented: run again")
+            work.before = before = current
+            work.merged = merge_plans(current.plan, work.asked)
+            if work.merged == current.plan:
+                return
+            done = run_job(_job(work, current))
+            if done.mistake is not None:
+                raise done.mistake
+            if done.fault:
+                raise PycError(done.fault)
+        record.put(before, done.body, work.merged)

@@ -1,0 +1,87 @@
+"""New code: made from clean code and a plan, judged, and marshalled for a file.
+
+``emit`` is the only way by which code reaches the disk. It runs in this process or in a worker.
+"""
+
+from __future__ import annotations
+
+import marshal
+from dataclasses import dataclass
+from types import CodeType
+
+from equip.errors import EquipError, JoinPointError, PycError, SnippetError
+from equip.inject import inject
+from equip.inject.request import Plan
+from equip.program import pyc
+
+
+@dataclass(frozen=True, slots=True)
+class InjectJob:
+    """Put ``plan`` into a clean compiled file, whose bytes are ``data``. Plain data, for a worker too."""
+
+    path: str
+    data: bytes
+    plan: Plan
+    file_path: str
+    module_name: str
+    optimize: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompileJob:
+    """Compile a source file."""
+
+    source: str
+    optimize: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a job: the bytes to write, or why there are none.
+
+    ``mistake`` is an error that whoever asked for the plan made; ``fault`` says what is wrong with the file.
+    """
+
+    body: bytes = b""
+    changed: bool = False
+    mistake: EquipError | None = None
+    fault: str = ""
+
+
+def run_job(job: InjectJob | CompileJob) -> Done:
+    """Do a job; never raises for what is the matter with one file or one snippet."""
+    try:
+        if isinstance(job, CompileJob):
+            return Done(pyc.compile_source(job.source, job.optimize), changed=True)
+        return _inject(job)
+    except (SnippetError, JoinPointError) as error:
+        return Done(mistake=error)
+    except (EquipError, RecursionError, MemoryError) as error:
+        return Done(fault=_explain(error))
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, EquipError):
+        return str(error)
+    return f"{type(error).__name__} while it was instrumented: {error}"
+
+
+def _inject(job: InjectJob) -> Done:
+    code = pyc.decode_pyc(job.path, job.data).code
+    new = inject(
+        code, job.plan, file_path=job.file_path, module_name=job.module_name, optimize=job.optimize
+    )
+    if new is code:
+        return Done()
+    return Done(emit(new, job.path), changed=True)
+
+
+def emit(code: CodeType, path: str) -> bytes:
+    """``code``, which is to be written to ``path``, judged and marshalled.
+
+    Everything that equip writes to disk passes here: the place of the verifier. Raises ``PycError``.
+    """
+    try:
+        return marshal.dumps(code)
+    except ValueError as error:
+        raise PycError(f"{path}: the new code has a constant that no file can hold ({error})") from error

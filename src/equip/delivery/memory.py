@@ -1,0 +1,43 @@
+"""Instrumenting code objects in memory. Pure: nothing is written, nothing that is loaded changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from types import CodeType
+
+from equip.delivery.planning import Visitor, as_visitors, run_visitors
+from equip.program.declarations import ModuleDeclaration
+from equip.program.pyc import running_optimize
+from equip.program.tree import module_name as name_of_file
+
+
+def instrument_code(
+    code: CodeType,
+    visitor: Visitor | Iterable[Visitor],
+    *,
+    file_path: str | None = None,
+    module_name: str | None = None,
+    optimize: int = -1,
+) -> CodeType:
+    """``code``, of a module or of a single function, as the visitor (or a list of them) wants it.
+
+    Returns the same object when nothing was asked for. ``file_path`` and ``module_name`` are for the fields of
+    snippets; they are taken from the code's file name. ``optimize`` is the level for snippets, -1 that of this
+    interpreter. Raises ``SnippetError`` and ``JoinPointError``.
+    """
+    path = code.co_filename if file_path is None else file_path
+    if module_name is None:
+        module_name = name_in_memory(path)
+    level = running_optimize() if optimize < 0 else optimize
+    module = ModuleDeclaration(code, path, module_name, level, in_memory=True)
+    plan = run_visitors(module, as_visitors(visitor))
+    return module.injector.inject(plan) if plan else code
+
+
+def name_in_memory(path: str) -> str:
+    """The module name for code whose file may not exist."""
+    if os.path.isfile(path):
+        absolute = os.path.abspath(path)
+        return name_of_file(absolute, os.path.dirname(absolute))
+    return os.path.basename(path).removesuffix(".py") or "__main__"

@@ -1,0 +1,138 @@
+"""A module's code object as the thing that plans are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CodeType
+
+from equip import isa
+from equip.code.linker import link
+from equip.errors import JoinPointError
+from equip.inject.compiling import bind, private_names
+from equip.inject.engine import check_place, instrument
+from equip.inject.request import CodePath, Insertion, Plan
+from equip.inject.snippet import parse
+from equip.inject.target import Target
+
+_STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
+_IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
+
+
+class ModuleInjector:
+    """Checks and carries out insertions in the code objects of one module (or in one function and what it holds).
+
+    What is found out about a code object while checking serves the carrying out, too.
+    """
+
+    def __init__(self, code: CodeType, *, file_path: str, module_name: str, optimize: int = -1) -> None:
+        self.code = code
+        self.file_path = file_path
+        self.module_name = module_name
+        self.optimize = optimize
+        self._targets: dict[CodePath, Target] = {}
+
+    def check(self, path: CodePath, insertion: Insertion) -> None:
+        """Raise what ``inject`` would raise for this insertion alone (``SnippetError``, ``JoinPointError``)."""
+        target = self._target(path)
+        check_place(insertion, target)
+        bind(insertion, target, private_names(parse(insertion.source), target), (), lambda: None)
+
+    def inject(self, plan: Plan) -> CodeType:
+        """The code with the insertions of ``plan``; the same object when nothing changes."""
+        children_of: dict[CodePath, dict[int, None]] = {}
+        for path, insertions in plan.items():
+            if insertions:
+                for length in range(len(path)):
+                    children_of.setdefault(path[:length], {})[path[length]] = None
+        if not children_of and not plan.get(()):
+            return self.code
+        return _Rebuild(self, plan, children_of).rebuilt(self.code, ())
+
+    def _target(self, path: CodePath) -> Target:
+        found = self._targets.get(path)
+        if found is None:
+            code, enclosing = self.code, []
+            for index in path:
+                enclosing.append(code)
+                code = child_at(code, index)
+            found = self._targets[path] = Target(
+                code,
+                path,
+                enclosing,
+                file_path=self.file_path,
+                module_name=self.module_name,
+                optimize=self.optimize,
+            )
+        return found
+
+
+class _Rebuild:
+    """One plan carried out, from the innermost code objects outwards."""
+
+    def __init__(self, module: ModuleInjector, plan: Plan, children_of: dict[CodePath, dict[int, None]]) -> None:
+        self.module = module
+        self.plan = plan
+        self.children_of = children_of
+        self._globals: frozenset[str] | None = None
+        self._has_globals = False
+
+    def rebuilt(self, code: CodeType, path: CodePath) -> CodeType:
+        """``code`` with the insertions for it and for everything nested in it."""
+        children: dict[int, CodeType] = {}
+        for index in self.children_of.get(path, ()):
+            child = child_at(code, index)
+            new = self.rebuilt(child, (*path, index))
+            if new is not child:
+                children[index] = new
+        insertions = self.plan.get(path, ())
+        if not insertions:
+            return link(code, children=children)
+        target = self.module._target(path)
+        for insertion in insertions:
+            check_place(insertion, target)
+        return instrument(target, insertions, self.known_globals, children)
+
+    def known_globals(self) -> frozenset[str] | None:
+        """The names that the module and its snippets are seen to bind; None when there can be others, too."""
+        if not self._has_globals:
+            self._has_globals = True
+            self._globals = bound_globals(self.module.code)
+            if self._globals is not None:
+                for insertions in self.plan.values():
+                    for insertion in insertions:
+                        names = parse(insertion.source).names
+                        self._globals |= names.bound | names.declared_global
+        return self._globals
+
+
+def child_at(code: CodeType, index: int) -> CodeType:
+    """The code object that is constant ``index`` of ``code``."""
+    child = code.co_consts[index] if 0 <= index < len(code.co_consts) else None
+    if not isinstance(child, CodeType):
+        raise JoinPointError(
+            f"{code.co_qualname!r} has no code object as its constant {index}: the plan is for other code"
+        )
+    return child
+
+
+def bound_globals(module: CodeType) -> frozenset[str] | None:
+    """The names that a module is seen to store in its namespace; None where it can store others.
+
+    That is so with a star import, and with code that is not a whole module.
+    """
+    if module.co_flags & 1:
+        return None
+    found: set[str] = {*_IMPLICIT_GLOBALS, *module.co_names}
+    for code in _nested(module):
+        if _STORE_GLOBAL in code.co_code[::2]:
+            found.update(code.co_names)
+        if any(isinstance(constant, tuple) and "*" in constant for constant in code.co_consts):
+            return None
+    return frozenset(found)
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)

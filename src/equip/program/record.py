@@ -1,0 +1,273 @@
+"""What was put into a compiled file, and how it looked before.
+
+Two things are written. A *trailer* behind the code of the rewritten ``.pyc``, where the import system does not
+look: which probes it has, and digests of the original and of the plan. And beside it, until ``restore``, a
+*kept* file ``<name>.pyc.equip`` with the original bytes and the whole plan, from which more can be added.
+
+The kept file is written first, with the plan that was in force and the one that is about to be; then the
+``.pyc`` is replaced. The trailer names its plan, so at each moment the pair is understood:
+
+====================  =======================  ==========================================
+``.pyc``              kept file                meaning
+====================  =======================  ==========================================
+no trailer            none                     clean
+no trailer            its original is equal    clean: stopped before the ``.pyc`` was replaced
+no trailer            its original differs     Python compiled it anew: the kept file is stale
+trailer               has that plan            instrumented
+trailer               missing, or another one  instrumented, only to be compiled anew
+====================  =======================  ==========================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Final
+
+from equip.errors import PycError
+from equip.inject.request import Insertion, JoinPoint, Plan
+from equip.program import atomic
+from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, read_file
+
+KEPT_SUFFIX: Final = ".equip"
+FORMAT: Final = 1
+_TRAILER_END: Final = b"equip\x00\r\n"
+_KEPT_START: Final = b"equip kept \x00\r\n" + bytes((FORMAT,))
+_DIGEST_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """A probe that is in a file: its name, and a digest of all that it put there."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """What a rewritten file says about itself; digests are hexadecimal SHA-256."""
+
+    probes: tuple[ProbeRecord, ...]
+    original: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The original bytes of a ``.pyc`` and the plans that it may have been rewritten with, the newest last."""
+
+    original: bytes
+    plans: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A compiled file as it is (``data``), as it was before anything was put in, and the plan of what was.
+
+    ``clean_data`` is ``data`` and ``plan`` is empty where nothing was put in. ``stale`` says that a kept file
+    lies beside it that belongs to an earlier compilation.
+    """
+
+    path: str
+    data: bytes
+    clean_data: bytes
+    plan: Plan
+    stale: bool = False
+
+    def clean_code(self) -> CodeType:
+        """The code before anything was put in. Raises ``PycError`` if it is damaged."""
+        return decode_pyc(self.path, self.clean_data).code
+
+
+def kept_path(pyc_path: str) -> str:
+    """Where the original of ``pyc_path`` is kept while it is instrumented."""
+    return pyc_path + KEPT_SUFFIX
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+def load(path: str) -> Recorded:
+    """Read a compiled file and what is known of it. Raises ``PycError``, also where its original is lost."""
+    return decode(path, read_file(path))
+
+
+def decode(path: str, data: bytes) -> Recorded:
+    """As ``load``, for the bytes of ``path`` that are already here."""
+    fault = find_header_fault(data)
+    if fault:
+        raise PycError(f"{path}: {fault}")
+    trailer = find_trailer(path, data)
+    if trailer is None:
+        return Recorded(path, data, data, {}, stale=_is_stale(path, data))
+    kept = find_kept(path)
+    plan = plan_of(kept, trailer)
+    if kept is None or plan is None:
+        raise PycError(
+            f"{path}: was instrumented with {names_of(trailer.probes)}, but {kept_path(path)}, which has its original, "
+            "is missing or of another file: compile it anew from its source (option 'force-rebuild'), "
+            "or bring the file back"
+        )
+    return Recorded(path, data, kept.original, plan)
+
+
+def plan_of(kept: Kept | None, trailer: Trailer) -> Plan | None:
+    """The plan that a file with this trailer was rewritten with; None if the kept file is not its own."""
+    if kept is None or digest(kept.original) != trailer.original:
+        return None
+    return next((plan for plan in kept.plans if digest_plan(plan) == trailer.plan), None)
+
+
+def _is_stale(path: str, data: bytes) -> bool:
+    try:
+        kept = find_kept(path)
+    except PycError:
+        return True
+    return kept is not None and kept.original != data
+
+
+def find_trailer(path: str, data: bytes) -> Trailer | None:
+    """What the rewritten file ``path`` with the bytes ``data`` says about itself, None if nothing was put in.
+
+    Raises ``PycError`` if the record is there and cannot be read.
+    """
+    if not data.endswith(_TRAILER_END):
+        return None
+    length_at = len(data) - len(_TRAILER_END) - 4
+    length = int.from_bytes(data[length_at : length_at + 4], "little")
+    try:
+        layout, probes, original, plan = marshal.loads(data[length_at - length : length_at])
+        records = tuple(ProbeRecord(str(name), str(digest)) for name, digest in probes)
+    except Exception as error:
+        raise PycError(f"{path}: the record at its end is damaged ({error}): compile it anew") from error
+    if layout != FORMAT:
+        raise PycError(
+            f"{path}: instrumented by another version of equip (record format {layout}, this one has {FORMAT}): "
+            "restore it with that version, or compile it anew"
+        )
+    return Trailer(records, str(original), str(plan))
+
+
+def find_kept(pyc_path: str) -> Kept | None:
+    """The kept original of a compiled file, None if there is none. Raises ``PycError`` if it cannot be trusted."""
+    path = kept_path(pyc_path)
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PycError(f"{path}: cannot be read ({error.strerror or error})") from error
+    start, checked = len(_KEPT_START), data[len(_KEPT_START) + _DIGEST_BYTES :]
+    if not data.startswith(_KEPT_START) or hashlib.sha256(checked).digest() != data[start : start + _DIGEST_BYTES]:
+        raise PycError(f"{path}: not a file that this version of equip keeps, or damaged: delete it")
+    original, plans = marshal.loads(checked)
+    return Kept(original, tuple(_decode_plan(plan) for plan in plans))
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def put(before: Recorded, body: bytes, plan: Plan) -> None:
+    """Replace the file by its header, ``body`` (the marshalled new code) and a trailer; keep its original first.
+
+    ``plan`` is all that is in ``body``. The folder must be locked. Raises ``OSError``, and then the file is as
+    it was.
+    """
+    path = before.path
+    plans = (before.plan, plan) if before.plan else (plan,)
+    atomic.remove_leftovers(path)
+    atomic.write_atomically(kept_path(path), _encode_kept(before.clean_data, plans), _mode_of(path))
+    try:
+        header = before.clean_data[:HEADER_BYTES]
+        atomic.write_atomically(path, header + body + encode_trailer(before.clean_data, plan))
+    except OSError:
+        if not before.plan:
+            atomic.remove_file(kept_path(path))
+        raise
+
+
+def write_clean(path: str, data: bytes, mode: int | None = None) -> None:
+    """Put a clean compiled file in place and forget what was kept beside it. The folder must be locked.
+
+    Raises ``OSError``.
+    """
+    atomic.remove_leftovers(path)
+    atomic.write_atomically(path, data, mode)
+    atomic.remove_file(kept_path(path))
+
+
+def encode_trailer(original: bytes, plan: Plan) -> bytes:
+    """The record that goes behind the code."""
+    probes = tuple((probe.name, probe.digest) for probe in probes_of(plan))
+    payload = marshal.dumps((FORMAT, probes, digest(original), digest_plan(plan)))
+    return payload + len(payload).to_bytes(4, "little") + _TRAILER_END
+
+
+def _encode_kept(original: bytes, plans: Iterable[Plan]) -> bytes:
+    payload = marshal.dumps((original, tuple(_encode_plan(plan) for plan in plans)))  # type: ignore[misc]
+    return _KEPT_START + hashlib.sha256(payload).digest() + payload
+
+
+def _mode_of(path: str) -> int | None:
+    status = atomic.find_status(path)
+    return None if status is None else status.st_mode & 0o7777
+
+
+# -- plans ----------------------------------------------------------------------------------------
+
+
+def probes_of(plan: Plan) -> tuple[ProbeRecord, ...]:
+    """The probes in a plan, by name. Private name groups do not count: they differ from run to run."""
+    found: dict[str, list[object]] = {}
+    for path, insertions in sorted(plan.items()):
+        for one in insertions:
+            found.setdefault(one.probe, []).append((path, *identity(one)))
+    return tuple(
+        ProbeRecord(name, hashlib.sha256(ascii(asked).encode()).hexdigest()[:16])
+        for name, asked in sorted(found.items())
+    )
+
+
+def identity(one: Insertion) -> tuple[object, ...]:
+    """What makes two insertions in one code object the same."""
+    return one.location.value, one.lineno, one.source, one.suppress, one.probe
+
+
+def digest_plan(plan: Plan) -> str:
+    """Hexadecimal SHA-256 of a plan."""
+    return digest(ascii(_encode_plan(plan)).encode())
+
+
+def digest(data: bytes) -> str:
+    """Hexadecimal SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def names_of(probes: Iterable[ProbeRecord]) -> str:
+    """The names of probes, for a message."""
+    return ", ".join(probe.name or "an unnamed probe" for probe in probes)
+
+
+def _encode_plan(plan: Plan) -> tuple[object, ...]:
+    return tuple(
+        (path, tuple((i.location.value, str(i.source), i.lineno, i.suppress, i.probe, i.group) for i in insertions))
+        for path, insertions in sorted(plan.items())
+        if insertions
+    )
+
+
+def _decode_plan(encoded: Iterable[tuple[tuple[int, ...], Iterable[tuple[object, ...]]]]) -> Plan:
+    return {path: [_decode_insertion(*fields) for fields in insertions] for path, insertions in encoded}
+
+
+def _decode_insertion(
+    location: object, source: object, lineno: object, suppress: object, probe: object, group: object
+) -> Insertion:
+    assert isinstance(source, str) and isinstance(probe, str) and isinstance(group, int)
+    assert lineno is None or isinstance(lineno, int)
+    return Insertion(JoinPoint(location), source, lineno, bool(suppress), probe, group)

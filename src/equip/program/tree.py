@@ -1,0 +1,250 @@
+"""The Python files of a program: which there are below the paths given, what their modules are called.
+
+The order is stable: paths as given, folders before their contents in the order of their names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from equip.errors import PycError
+from equip.program import pyc
+
+CACHE_FOLDER: Final = "__pycache__"
+_INSTALLED: Final = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFile:
+    """A module and the compiled file that the import system uses for it.
+
+    ``source`` is None where there is only the compiled file. ``optimize`` is the level that the compiled file is
+    of. Paths are absolute.
+    """
+
+    source: str | None
+    pyc: str
+    module_name: str
+    optimize: int
+
+    @property
+    def path(self) -> str:
+        """The file that a person knows: the source where there is one."""
+        return self.source or self.pyc
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A path that is no module to instrument, and why. ``fault`` says that it was named and cannot be used."""
+
+    path: str
+    reason: str
+    fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What was found below some paths."""
+
+    modules: tuple[ModuleFile, ...]
+    passed: tuple[Passed, ...]
+    folders: tuple[str, ...] = ()
+
+
+Location = str | os.PathLike[str]
+
+
+def find_modules(paths: Location | Iterable[Location], levels: tuple[int, ...] | None = None) -> Tree:
+    """The modules below ``paths``, one entry for each optimisation level of ``levels`` (the running one)."""
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    search = _Search(levels or (pyc.running_optimize(),))
+    for path in given:
+        search.add(os.path.abspath(os.fspath(path)))
+    return Tree(tuple(search.modules.values()), tuple(search.passed.values()), tuple(search.folders))
+
+
+class _Search:
+    """Collects modules (one for each compiled file) and what was passed by, each once."""
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        self.levels = levels
+        self.modules: dict[str, ModuleFile] = {}
+        self.passed: dict[str, Passed] = {}
+        self.seen_folders: set[tuple[int, int]] = set()
+        self.folders: list[str] = []
+
+    def add(self, path: str) -> None:
+        if os.path.isdir(path):
+            before, folders = len(self.modules), len(self.seen_folders)
+            self._add_folder(path, root=path)
+            new = len(self.seen_folders) > folders
+            if new and len(self.modules) == before and path not in self.passed:
+                self._pass(path, "no Python files in this folder", fault=True)
+        elif not os.path.lexists(path):
+            self._pass(path, "no such file or folder: check the path", fault=True)
+        elif not os.path.isfile(path):
+            self._pass(path, "neither a file nor a folder (a broken link, or a device)", fault=True)
+        elif path.endswith(".py"):
+            self._add_source(path, root=os.path.dirname(path))
+        elif path.endswith(".pyc"):
+            self._add_named_pyc(path)
+        else:
+            self._pass(
+                path,
+                "not a .py or .pyc file: Python has no compiled form of it to rewrite (a script without suffix is "
+                "compiled at each start; move its code into a module)",
+                fault=True,
+            )
+
+    def _pass(self, path: str, reason: str, fault: bool = False) -> None:
+        self.passed.setdefault(path, Passed(path, reason, fault))
+
+    def _add_folder(self, folder: str, root: str) -> None:
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in self.seen_folders:
+                return
+            self.seen_folders.add((status.st_dev, status.st_ino))
+            self.folders.append(folder)
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: (entry.is_symlink(), entry.name))
+        except OSError as error:
+            self._pass(folder, f"cannot be looked into ({error.strerror or error})", fault=True)
+            return
+        names = {entry.name for entry in entries}
+        for entry in entries:
+            self._add_entry(entry, names, root)
+
+    def _add_entry(self, entry: os.DirEntry[str], names: set[str], root: str) -> None:
+        name, path = entry.name, entry.path
+        if entry.is_dir():
+            if name == CACHE_FOLDER:
+                return
+            if name.startswith("."):
+                self._pass(path, "hidden folders are passed by: name it to have it instrumented")
+            elif os.path.exists(os.path.join(path, "pyvenv.cfg")):
+                self._pass(path, "virtual environments are passed by: name it to have it instrumented")
+            else:
+                self._add_folder(path, root)
+        elif not entry.is_file():
+            return
+        elif name.endswith(".py"):
+            self._add_source(path, root)
+        elif name.endswith(".pyc"):
+            if name[:-1] in names:
+                self._pass(path, f"Python imports {name[:-1]} beside it, and never this file")
+            else:
+                self._add_pyc(path, root, pyc.running_optimize())
+
+    def _add_source(self, path: str, root: str) -> None:
+        name = module_name(path, root)
+        for level in self.levels:
+            try:
+                compiled = pyc.cache_path(path, level)
+            except PycError as error:
+                self._pass(path, str(error), fault=True)
+                return
+            self.modules.setdefault(compiled, ModuleFile(path, compiled, name, level))
+
+    def _add_pyc(self, path: str, root: str, level: int) -> None:
+        self.modules.setdefault(path, ModuleFile(None, path, module_name(path, root), level))
+
+    def _add_named_pyc(self, path: str) -> None:
+        """A compiled file that was named: in a cache folder it stands for its source."""
+        folder = os.path.dirname(path)
+        if os.path.basename(folder) != CACHE_FOLDER and not sys.pycache_prefix:
+            self._add_pyc(path, folder, pyc.running_optimize())
+            return
+        source = find_source(path)
+        if source is None and os.path.basename(folder) != CACHE_FOLDER:
+            self._add_pyc(path, folder, pyc.running_optimize())
+        elif source is None:
+            self._pass(path, "its source is gone, or it is of another Python: this Python never loads it", fault=True)
+        else:
+            level = level_of(path)
+            self.modules.setdefault(
+                path, ModuleFile(source, path, module_name(source, os.path.dirname(source)), level)
+            )
+
+
+def find_source(cached: str) -> str | None:
+    """The source of a file in the cache of this interpreter, None if there is none or it is another's."""
+    folder, name = os.path.split(cached)
+    stem = name.split(".")[0]
+    if sys.pycache_prefix and folder.startswith(os.path.abspath(sys.pycache_prefix) + os.sep):
+        beside = os.sep + os.path.relpath(folder, os.path.abspath(sys.pycache_prefix))
+    else:
+        beside = os.path.dirname(folder)
+    # Not importlib's source_from_cache: a module's name may have dots in it, and the tag must be ours.
+    for level in (0, 1, 2):
+        tail = os.path.basename(pyc.cache_path(os.path.join(beside, "x.py"), level))[1:]
+        if name.endswith(tail):
+            stem = name[: -len(tail)]
+            source = os.path.join(beside, stem + ".py")
+            if os.path.isfile(source):
+                return source
+    return None
+
+
+def level_of(cached: str) -> int:
+    """The optimisation level that the name of a cached file tells."""
+    part = cached.removesuffix(".pyc").rpartition(".")[2]
+    return int(part[4:]) if part in ("opt-1", "opt-2") else 0
+
+
+# -- module names ---------------------------------------------------------------------------------
+
+
+def module_name(path: str, root: str) -> str:
+    """What the module in ``path`` is imported as.
+
+    The packages around it (folders with an ``__init__``) give the name. Below ``site-packages`` and below a
+    ``root`` folder that is no package itself, folders without ``__init__`` count as namespace packages.
+    """
+    folder, stem = os.path.dirname(path), os.path.basename(path).rpartition(".")[0]
+    top, parts = folder, [] if stem == "__init__" else [stem]
+    while _is_package(top) and os.path.dirname(top) != top:
+        parts.insert(0, os.path.basename(top))
+        top = os.path.dirname(top)
+    namespace = _namespace(top, root, regular=top != folder)
+    return ".".join([*namespace, *parts]) or stem
+
+
+def _namespace(top: str, root: str, regular: bool) -> list[str]:
+    """The names of the folders without ``__init__`` above ``top`` that are packages nevertheless."""
+    folders = top.split(os.sep)
+    for installed in _INSTALLED:
+        if installed in folders:
+            below = folders[len(folders) - folders[::-1].index(installed) :]
+            return below if all(name.isidentifier() for name in below) else []
+    if regular or not (top + os.sep).startswith(root.rstrip(os.sep) + os.sep):
+        return []
+    below = [name for name in top[len(root) :].split(os.sep) if name]
+    return below if all(name.isidentifier() for name in below) else []
+
+
+def _is_package(folder: str) -> bool:
+    return any(os.path.isfile(os.path.join(folder, "__init__" + suffix)) for suffix in (".py", ".pyc"))
+
+
+def iter_cached(module: ModuleFile) -> Iterator[str]:
+    """The compiled files of a module that exist or are kept, of any Python and level; its own first."""
+    yield module.pyc
+    if module.source is None:
+        return
+    folder = os.path.dirname(module.pyc)
+    stem = os.path.basename(module.source).removesuffix(".py") + "."
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return
+    found = dict.fromkeys(name.removesuffix(".equip") for name in names if name.startswith(stem))
+    for name in found:
+        path = os.path.join(folder, name)
+        middle = name.removeprefix(stem).removesuffix(".pyc").split(".")
+        if name.endswith(".pyc") and path != module.pyc and len(middle) <= 2:
+            yield path

@@ -1,0 +1,118 @@
+"""Asking for snippets to be put into a declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from equip.callables import call_of
+from equip.inject.request import CodePath, Insertion, JoinPoint
+from equip.program.declarations import Declaration, ImportDeclaration
+
+Snippet: TypeAlias = str | Callable[..., Any]
+"""Python source with fields, or a callable whose parameter names are the fields that it wants."""
+
+
+class SimpleRewriter:
+    """Puts snippets into the code of one declaration; its methods can be chained.
+
+    Snippets at one place run in the order in which they were asked for. A name that a snippet of this rewriter
+    binds in a function, and that the function does not have, is private to this rewriter in that function.
+    ``suppress=True`` reports an exception in the snippet as unraisable and lets the program carry on.
+
+    Each method raises ``SnippetError`` (the snippet cannot stand there) or ``JoinPointError`` (there is no such
+    place), and has then asked for nothing.
+    """
+
+    def __init__(self, decl: Declaration) -> None:
+        if not isinstance(decl, Declaration) or isinstance(decl, ImportDeclaration):
+            raise TypeError(f"SimpleRewriter needs a module, class or method declaration, not {decl!r}")
+        self._declaration = decl
+        self._module = decl.module
+        self._groups: dict[CodePath, int] = {}
+
+    def insert_before(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
+        """Put ``code`` first in the body."""
+        return self._ask(JoinPoint.BEFORE, code, suppress=suppress)
+
+    def insert_after(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
+        """Put ``code`` before each return of the function; ``{return_value}`` can be read and assigned."""
+        return self._ask(JoinPoint.AFTER, code, suppress=suppress)
+
+    def insert_on_raise(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
+        """Run ``code`` when an exception, ``{exception}``, leaves the body."""
+        return self._ask(JoinPoint.RAISE, code, suppress=suppress)
+
+    def insert_at_line(self, lineno: int, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
+        """Run ``code`` each time the line ``lineno`` (from 1) is encountered."""
+        return self._ask(JoinPoint.LINENO, code, lineno, suppress=suppress)
+
+    def insert_import(self, code: str, module_import: bool = True, *, suppress: bool = False) -> SimpleRewriter:
+        """Put the import statement ``code`` at the top of the module (once), or of the body itself."""
+        if module_import:
+            return self._import_in_module(code, suppress)
+        return self._ask(JoinPoint.IMPORT, code, suppress=suppress)
+
+    def insert_enter_code(
+        self, code: Snippet, import_code: str | None = None, *, suppress: bool = False
+    ) -> SimpleRewriter:
+        """Run ``code`` first when the module is started as a program; ``import_code`` goes to its top."""
+        return self._at_module(JoinPoint.MODULE_ENTER, code, import_code, suppress)
+
+    def insert_exit_code(
+        self, code: Snippet, import_code: str | None = None, *, suppress: bool = False
+    ) -> SimpleRewriter:
+        """Run ``code`` when the module, started as a program, ends in whatever way; ``import_code`` goes to its top."""
+        return self._at_module(JoinPoint.MODULE_EXIT, code, import_code, suppress)
+
+    def insert_generic(
+        self, code: Snippet, location: JoinPoint, ins_lineno: int | None = None, *, suppress: bool = False
+    ) -> SimpleRewriter:
+        """Put ``code`` at any join point; ``ins_lineno`` is the line for ``JoinPoint.LINENO``."""
+        if not isinstance(location, JoinPoint):
+            raise TypeError(f"location must be one of equip.JoinPoint, not {location!r}")
+        if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT):
+            return self._at_module(location, code, None, suppress)
+        return self._ask(location, code, ins_lineno, suppress=suppress)
+
+    def _at_module(
+        self, location: JoinPoint, code: Snippet, import_code: str | None, suppress: bool
+    ) -> SimpleRewriter:
+        if import_code is not None:
+            self._import_in_module(import_code, suppress)
+        return self._ask(location, code, suppress=suppress, path=())
+
+    def _import_in_module(self, code: str, suppress: bool) -> SimpleRewriter:
+        there = self._module.plan.get((), ())
+        if any(one.location is JoinPoint.IMPORT and one.source == code for one in there):
+            return self
+        return self._ask(JoinPoint.IMPORT, code, suppress=suppress, path=())
+
+    def _ask(
+        self,
+        location: JoinPoint,
+        code: Snippet,
+        lineno: int | None = None,
+        *,
+        suppress: bool,
+        path: CodePath | None = None,
+    ) -> SimpleRewriter:
+        if not isinstance(code, str):
+            if not callable(code):
+                raise TypeError(f"a snippet is Python source or a callable, not {type(code).__name__}")
+            call = call_of(code, in_memory=self._module.in_memory)
+            self._import_in_module(call.import_code, suppress)
+            code = call.code
+        module = self._module
+        path = self._declaration.code_path if path is None else path
+        insertion = Insertion(location, code, lineno, suppress, module.probe, self._group(path))
+        module.injector.check(path, insertion)
+        module.add(path, insertion)
+        return self
+
+    def _group(self, path: CodePath) -> int:
+        """The number that ties together what this rewriter puts in one code object."""
+        found = self._groups.get(path)
+        if found is None:
+            found = self._groups[path] = self._module.new_group(path)
+        return found

@@ -60,7 +60,8 @@ class Edit:
 class Guard:
     """A handler around the whole body: exceptions that would leave the function go to ``use`` first.
 
-    ``use`` begins with the exception on an otherwise empty stack and does not fall off its end. Of several
+    ``use`` begins with the offset of the raising instruction and the exception on the stack, and does not fall off
+    its end. Of several
     guards the first is innermost for the program's exceptions: an exception that it raises again by an item
     in ``passes_on`` goes to the next. ``whole``: injected code is guarded, too, but for the uses in ``spared``.
     """

@@ -296,7 +296,7 @@ class _Link:
         handled = [(h.start, h.end) for h in painted if h.target not in outermost]
         placements = [layout.guard_placement(guard) for guard in self.guards]
         for guard, placement in zip(self.guards, placements, strict=True):
-            handler = Handler(0, 0, placement.start, 0, False)
+            handler = Handler(0, 0, placement.start, 0, True)
             spared = layout.injected(guard) + handled + layout.unguarded(final)
             taken = list(gaps(layout.first_guarded, layout.end_of_body, spared))
             for start, end in layout.behind_the_code(guard):
@@ -305,7 +305,7 @@ class _Link:
                 yield start, end, handler
             handled += taken
         for guard, placement, following in zip(self.guards, placements, placements[1:], strict=False):
-            handler = Handler(0, 0, following.start, 0, False)
+            handler = Handler(0, 0, following.start, 0, True)
             for start, end in placement.item_units(guard.passes_on):
                 yield start, end, handler
 

@@ -440,28 +440,33 @@ class _Injection:
         return found
 
     def _make_handler(self, bound: Bound) -> tuple[Template, int]:
+        """See ``_handler``. On the stack, upwards: the raising offset, the exception handled before, the exception.
+
+        The offset makes the frame look as if it were still at the program's own line when the handler is left.
+        """
         body = self._renamed(bound)
         takes = bound.uses_value
         is_cell = EXCEPTION in bound.compiled.captured or bound.kinds.get(EXCEPTION) is NameKind.PRIVATE_CELL
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
         forget = [Item(_LOAD_CONST, Const(None)), store] if takes else []
-        leave = [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"]), Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"])]
+        drop = [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])]
+        leave = [*drop, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), *drop]
         body = with_exits(body, [*forget, *leave])
         front = [Item(_OP["PUSH_EXC_INFO"])]
         if takes:
             front += [Item(_OP["COPY"], 1), store]
-        again = [*forget, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 0)]
+        again = [*forget, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 1)]
         back = again if body.falls_through else []
         inside = wrapped(front, body, back)
         cleanup = [*forget, Item(_OP["COPY"], 3), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 1)]
         first_cleanup = len(inside.items)
         first, behind = len(front), len(front) + body.cold_at
-        own = [Protected(first, behind, first_cleanup, 1, True)]
+        own = [Protected(first, behind, first_cleanup, 2, True)]
         if len(inside.items) > inside.cold_at:
-            own.append(Protected(inside.cold_at, len(inside.items), first_cleanup, 1, True))
-        deeper = [protected._replace(depth=protected.depth + 2) for protected in inside.protected]
+            own.append(Protected(inside.cold_at, len(inside.items), first_cleanup, 2, True))
+        deeper = [protected._replace(depth=protected.depth + 3) for protected in inside.protected]
         template = Template(
-            (*inside.items, *cleanup), inside.cold_at, (*own, *deeper), max(body.stack + 2, 4)
+            (*inside.items, *cleanup), inside.cold_at, (*own, *deeper), max(body.stack + 3, 5)
         )
         return template, inside.cold_at - 1
 

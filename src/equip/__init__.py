@@ -3,10 +3,7 @@
 Importing the package loads nothing else; each name is loaded when it is first used.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more than all the rest.
 if TYPE_CHECKING:
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance

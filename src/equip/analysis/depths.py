@@ -57,9 +57,12 @@ def _successors(
         found.append((instruction.target, depth + dis.stack_effect(opcode, instruction.oparg or 0, jump=True)))
     if opcode not in isa.NO_FALLTHROUGH:
         effect = dis.stack_effect(opcode, instruction.oparg if isa.OPERAND[opcode] != "-" else None, jump=False)
+        if opcode == _RETURN_GENERATOR:
+            effect = 1  # what it resumes with; until 3.12 the interpreter's own table leaves it out
         found.append((instruction.end, depth + effect))
     return found
 
 
+_RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _COMPANIONS = isa.ops("END_ASYNC_FOR") & isa.JUMPS
 """Their argument names the instruction that they belong to; control never goes there from them."""

@@ -145,7 +145,7 @@ def _moved_handlers(
             if handler.start <= at < handler.end:
                 here = handler
                 break
-        if here != edit.covered:
+        if not exceptions.same_handler(here, edit.covered):
             return None
     moved: list[exceptions.Handler] = []
     for start, end, target, depth, lasti in handlers:

@@ -68,6 +68,11 @@ def _append_varint(out: bytearray, value: int) -> None:
     out.append(value & 63)
 
 
+def same_handler(one: Handler | None, other: Handler | None) -> bool:
+    """Whether exceptions go the same way with both, ranges aside."""
+    return one is other or (one is not None and other is not None and one[2:] == other[2:])
+
+
 def paint(base: Iterable[Handler], overlays: Iterable[tuple[int, int, Handler | None]]) -> list[Handler]:
     """``base`` with other handlers, or none, in some ranges; later overlays win over earlier ones.
 

@@ -19,7 +19,7 @@ from equip import isa
 from equip.code import exceptions, locations
 from equip.code.direct import Direct, link_directly
 from equip.code.edit import INHERIT, Edit, Guard
-from equip.code.exceptions import Handler
+from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use, assemble, instruction
 from equip.code.layout import Layout, Placement
 from equip.code.pools import Pools
@@ -259,7 +259,7 @@ class _Link:
             return True
         if edit.covered is INHERIT:
             return False
-        return edit.covered != next((h for h in self.handlers if h.start <= edit.at < h.end), None)
+        return not same_handler(edit.covered, next((h for h in self.handlers if h.start <= edit.at < h.end), None))
 
     def _around(self, placement: Placement) -> Iterable[tuple[int, int, Handler | None]]:
         """The handler that the place of a fragment stands in, over its parts where that does not follow by itself."""

@@ -196,7 +196,8 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None) -> None:
     except InvalidCodeError as error:
         return work.end("refused", f"damaged code ({error}): delete it, or compile it anew")
     work.before = before
-    work.is_script = "__name__" in code.co_names and "__main__" in code.co_consts
+    guarded = "__name__" in code.co_names and "__main__" in code.co_consts
+    work.is_script = guarded or (file.named and "." not in file.module_name)
 
 
 def _spare_imported(works: Sequence[_Work]) -> None:

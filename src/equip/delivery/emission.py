@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import marshal
+import os
+import traceback
 from dataclasses import dataclass
 from types import CodeType
 
@@ -56,14 +58,19 @@ def run_job(job: InjectJob | CompileJob) -> Done:
         return _inject(job)
     except (SnippetError, JoinPointError) as error:
         return Done(mistake=error)
-    except (EquipError, RecursionError, MemoryError) as error:
-        return Done(fault=_explain(error))
+    except EquipError as error:
+        return Done(fault=str(error))
+    except (RecursionError, MemoryError) as error:
+        return Done(fault=f"too large or too deeply nested ({type(error).__name__}): leave this file out")
+    except Exception as error:
+        return Done(fault=_describe_bug(error))
 
 
-def _explain(error: BaseException) -> str:
-    if isinstance(error, EquipError):
-        return str(error)
-    return f"{type(error).__name__} while it was instrumented: {error}"
+def _describe_bug(error: Exception) -> str:
+    """A file that we fail on stays as it was, like any other file that cannot be done."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}"
+    return f"a bug of equip ({type(error).__name__}: {error}, at {where}): please report it, with this file"
 
 
 def _inject(job: InjectJob) -> Done:

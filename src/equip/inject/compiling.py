@@ -149,23 +149,11 @@ def _check_statements(snippet: Snippet, target: Target) -> None:
             raise _refused(
                 snippet, target, lineno, f"`nonlocal {name}`: the function has no variable {name!r} of a function around it"
             )
-    for name in ("__class__", "super"):
-        if name in names.mentioned and target.is_function and _needs_class(name, snippet, target):
+    for name in sorted(names.needs_class - names.bound):
+        if target.is_function and not target.owns("__class__"):
             raise _refused(
                 snippet, target, 0, f"`{name}` works only in a method that itself uses `super()` or `__class__`"
             )
-
-
-def _needs_class(name: str, snippet: Snippet, target: Target) -> bool:
-    if target.owns("__class__") or name in snippet.names.bound:
-        return False
-    if name == "__class__":
-        return True
-    return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args
-        for statement in snippet.body
-        for node in ast.walk(statement)
-    )
 
 
 def bind(
@@ -173,13 +161,14 @@ def bind(
     target: Target,
     private: Collection[str],
     cells: Collection[str],
-    known_globals: Callable[[], Collection[str] | None],
+    known_globals: Callable[[], Collection[str] | None] | None,
 ) -> Bound:
     """Compile the snippet of ``insertion`` for ``target``.
 
     ``private`` are the names that the snippets of its group bind, ``cells`` the plain locals (and private
     names) that some snippet captures. ``known_globals`` tells the names that the module is seen to bind, or
-    None when that cannot be known.
+    None when that cannot be known; it is itself None as long as not all the snippets are there, when a name
+    that nothing binds is not yet an error.
     """
     snippet = parse(insertion.source)
     names = snippet.ordered
@@ -231,8 +220,8 @@ def _kind(
 
 
 def _refers_by_name(snippet: Snippet, parameters: Parameters) -> bool:
-    """Whether the snippet names parameters itself, too, or passes them on as keywords."""
-    return not snippet.names.mentioned.isdisjoint(parameters.names) or any(
+    """Whether the parameters' own names matter: to the snippet, to functions nested in it, or as keywords."""
+    return snippet.names.has_nested_scopes or not snippet.names.mentioned.isdisjoint(parameters.names) or any(
         one.name == "call_arguments" for one in snippet.fields
     )
 
@@ -246,8 +235,8 @@ def _key(
     values: tuple[str | None, ...],
 ) -> object:
     """Everything that the form depends on."""
-    names = snippet.names.mentioned
-    needs_class = snippet.mangled or "super" in names or "__class__" in names or not target.is_function
+    names = snippet.names.needs_class
+    needs_class = snippet.mangled or names or not target.is_function
     return (
         insertion.source,
         insertion.location,
@@ -267,12 +256,15 @@ def _form(
     target: Target,
     found_kinds: Mapping[str, NameKind | None],
     cells: Collection[str],
-    known_globals: Callable[[], Collection[str] | None],
+    known_globals: Callable[[], Collection[str] | None] | None,
 ) -> tuple[Form, tuple[Field, ...]]:
     """Substitute and compile; also the fields whose values went into the code."""
     kinds = {name: kind for name, kind in found_kinds.items() if kind is not None}
-    if "super" in snippet.names.mentioned and target.kind_of("__class__") is NameKind.FREE:
-        kinds["__class__"] = NameKind.FREE
+    if "super" in snippet.names.needs_class and target.owns("__class__"):
+        kinds["__class__"] = target.kind_of("__class__")
+        if target.parameters.names:
+            first = target.parameters.names[0]
+            kinds.setdefault(first, NameKind.CELL if first in cells else target.kind_of(first))
     _check_names(snippet, target, kinds, known_globals)
     named = snippet.refers and _refers_by_name(snippet, target.parameters)
     substituted = Substituted(snippet, target.fields, named_parameters=named)
@@ -329,12 +321,14 @@ def _check_names(
     snippet: Snippet,
     target: Target,
     kinds: Mapping[str, NameKind],
-    known_globals: Callable[[], Collection[str] | None],
+    known_globals: Callable[[], Collection[str] | None] | None,
 ) -> None:
+    if known_globals is None:
+        return
     bound = snippet.names.bound
     for name in snippet.names.mentioned:
         mangled = target.mangled(name)
-        if mangled in kinds or name in snippet.names.declared_global or name in bound:
+        if mangled in kinds or name in snippet.names.declared_global or name in bound | snippet.names.bound_inside:
             continue
         around = target.encloses(mangled)
         if around is not None:
@@ -371,18 +365,15 @@ def _check_names(
 
 
 def _scope(snippet: Snippet, target: Target, kinds: Mapping[str, NameKind]) -> Scope:
-    super_used = "super" in snippet.names.mentioned and "__class__" in kinds
+    super_used = "super" in snippet.names.needs_class
     needs_class = snippet.mangled or "__class__" in kinds
     class_name = target.class_name if needs_class else None
     if needs_class and (class_name is None or not class_name.isidentifier() or keyword.iskeyword(class_name)):
         class_name = "__equip_class" if "__class__" in kinds else None
     names = target.parameters.names
     first = names[0] if super_used and names else None
-    all_kinds = dict(kinds)
-    if first is not None and first not in all_kinds:
-        all_kinds[first] = target.kind_of(first)
     return Scope(
-        kinds=tuple(sorted(all_kinds.items(), key=lambda pair: pair[0])),
+        kinds=tuple(sorted(kinds.items(), key=lambda pair: pair[0])),
         is_function=target.is_function,
         is_module=target.is_module,
         generator=target.is_generator or target.is_async_generator,

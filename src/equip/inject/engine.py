@@ -375,7 +375,7 @@ class _Injection:
             for encounter in table[bound.insertion.lineno]:
                 place = encounter.place
                 covered = self.coverage.of_statement(place)
-                handled = covered is not None and covered is not self.coverage.final
+                handled = covered is not None and not self.coverage.is_final(covered)
                 depth = self._depth_at(place) if exact else 0
                 key = (bound.form, bound.insertion.probe, bound.insertion.group, handled, depth)
                 use = uses.get(key)

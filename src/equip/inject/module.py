@@ -32,10 +32,10 @@ class ModuleInjector:
         self._targets: dict[CodePath, Target] = {}
 
     def check(self, path: CodePath, insertion: Insertion) -> None:
-        """Raise what ``inject`` would raise for this insertion alone (``SnippetError``, ``JoinPointError``)."""
+        """Raise ``SnippetError`` or ``JoinPointError`` for what can be told from this insertion alone."""
         target = self._target(path)
         check_place(insertion, target)
-        bind(insertion, target, private_names(parse(insertion.source), target), (), lambda: None)
+        bind(insertion, target, private_names(parse(insertion.source), target), (), None)
 
     def inject(self, plan: Plan) -> CodeType:
         """The code with the insertions of ``plan``; the same object when nothing changes."""

@@ -92,6 +92,10 @@ class Coverage:
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
 
+    def is_final(self, handler: Handler | None) -> bool:
+        """Whether it is the compiler's own last handler of a generator."""
+        return handler is not None and self.final is not None and handler.target == self.final.target
+
     def at(self, unit: int) -> Handler | None:
         """The handler whose range has this code unit in it."""
         found = bisect_right(self._starts, unit) - 1

@@ -22,6 +22,10 @@ class Names:
     declared_global: set[str] = field(default_factory=set)
     declared_nonlocal: dict[str, int] = field(default_factory=dict)
     has_nested_scopes: bool = False
+    bound_inside: set[str] = field(default_factory=set)
+    """Names that a nested function, class or comprehension binds for itself."""
+    needs_class: set[str] = field(default_factory=set)
+    """``super`` (called without arguments) and ``__class__``, where they mean the class around the target."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,6 +116,7 @@ class _Scan(ast.NodeVisitor):
         self.mangled = False
         self._nested = 0  # depth of function and class scopes inside the snippet
         self._comprehensions = 0
+        self._classes = 0
 
     def refuse(self, node: ast.stmt | ast.expr | ast.alias, why: str) -> None:
         lines = self.source.split("\n")
@@ -139,14 +144,19 @@ class _Scan(ast.NodeVisitor):
     def _bind(self, name: str) -> None:
         if field_of(name) is None:
             self.names.mentioned.add(name)
-            if not self._nested:
-                self.names.bound.add(name)
+            (self.names.bound_inside if self._nested else self.names.bound).add(name)
 
     def visit_Name(self, node: ast.Name) -> None:
         if field_of(node.id) is not None:
             return
+        if node.id == "__class__":
+            if self._classes:
+                return
+            self.names.needs_class.add(node.id)
         self.names.mentioned.add(node.id)
         if self._nested or self._comprehensions:
+            if isinstance(node.ctx, ast.Store):
+                self.names.bound_inside.add(node.id)
             return
         if isinstance(node.ctx, ast.Store):
             self.names.bound.add(node.id)
@@ -163,6 +173,16 @@ class _Scan(ast.NodeVisitor):
     def visit_Set(self, node: ast.Set) -> None:
         if len(node.elts) == 1 and isinstance(node.elts[0], ast.Name):
             self.braced.append((node.elts[0].id, node.lineno))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == "super" and not (node.args or node.keywords or self._classes):
+            self.names.needs_class.add("super")
+        self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        self._bind(node.arg)
         self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -251,6 +271,7 @@ class _Scan(ast.NodeVisitor):
                 if default is not None:
                     self.visit(default)
         self._nested += 1
+        self._classes += isinstance(node, ast.ClassDef)
         if not isinstance(node, ast.ClassDef):
             self.visit(node.args)
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
@@ -261,6 +282,7 @@ class _Scan(ast.NodeVisitor):
         for parameter in getattr(node, "type_params", ()):
             self.visit(parameter)
         self._nested -= 1
+        self._classes -= isinstance(node, ast.ClassDef)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         self.names.has_nested_scopes = True

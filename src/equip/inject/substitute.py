@@ -181,16 +181,20 @@ class _Substitution(ast.NodeTransformer):
         if index is None:
             symbol = RETURN_VALUE if found.name == "return_value" else EXCEPTION
         else:
-            names = self.values.parameters.names
-            if index >= len(names):
-                raise self.refuse(
-                    node,
-                    f"there is no {{arg{index}}}: the function has {len(names)} parameter(s)"
-                    + (f" ({', '.join(names)}), {{arg0}} to {{arg{len(names) - 1}}}" if names else ""),
-                )
-            symbol = names[index] if self.result.named_parameters else argument_symbol(index)
+            name = self._parameter(index, node)
+            symbol = name if self.result.named_parameters else argument_symbol(index)
         self.result.symbols.add(symbol)
         return symbol
+
+    def _parameter(self, index: int, node: ast.AST) -> str:
+        names = self.values.parameters.names
+        if index >= len(names):
+            raise self.refuse(
+                node,
+                f"there is no {{arg{index}}}: the function has {len(names)} parameter(s)"
+                + (f" ({', '.join(names)}), {{arg0}} to {{arg{len(names) - 1}}}" if names else ""),
+            )
+        return names[index]
 
     def _arguments(self, node: ast.AST) -> list[ast.expr]:
         count = len(self.values.parameters.names)
@@ -292,9 +296,8 @@ class _Substitution(ast.NodeTransformer):
         return "".join(p if isinstance(p, str) else str(self.values.text(p)) for p in pieces)
 
     def _check_text(self, piece: Field, node: ast.AST) -> None:
-        if piece.is_value and piece.argument_index is not None:
-            self._symbol(piece, node)
-            self.result.symbols.discard(argument_symbol(piece.argument_index))
+        if piece.argument_index is not None:
+            self._parameter(piece.argument_index, node)
         elif self.values.text(piece) is None:
             raise self.refuse(
                 node,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 
 from equip import isa
@@ -70,7 +70,23 @@ def compile_in(scope: Scope, body: Sequence[ast.stmt]) -> Compiled:
         tree, "<snippet>", "exec", flags=scope.future_flags, dont_inherit=True, optimize=scope.optimize
     )
     code = _find(module, names) if not scope.is_module else module
-    return _cut_out(code)
+    compiled = _cut_out(code)
+    first = scope.first_parameter
+    if first is not None and isa.UNCHECKED_LOCALS and dict(scope.kinds).get(first) is NameKind.LOCAL:
+        compiled = _with_checks(compiled, first)
+    return compiled
+
+
+def _with_checks(compiled: Compiled, symbol: str) -> Compiled:
+    """Look whether ``symbol`` is bound at each load of it; ``super()`` made it a parameter of the wrapper."""
+    checked = isa.OP["LOAD_FAST_CHECK"]
+    items = []
+    for item in compiled.template.items:
+        if item.operand == Slot(symbol) and item.opcode in isa.ops("LOAD_FAST LOAD_FAST_BORROW"):
+            item = item._replace(opcode=checked)
+        items.append(item)
+    template = compiled.template
+    return replace(compiled, template=Template(tuple(items), template.cold_at, template.protected, template.stack))
 
 
 # -- the wrapper -------------------------------------------------------------------------------------------

@@ -23,13 +23,14 @@ class ModuleFile:
     """A module and the compiled file that the import system uses for it.
 
     ``source`` is None where there is only the compiled file. ``optimize`` is the level that the compiled file is
-    of. Paths are absolute.
+    of. ``named`` says that the file itself was asked for, not a folder around it. Paths are absolute.
     """
 
     source: str | None
     pyc: str
     module_name: str
     optimize: int
+    named: bool = False
 
     @property
     def path(self) -> str:
@@ -89,7 +90,7 @@ class _Search:
         elif not os.path.isfile(path):
             self._pass(path, "neither a file nor a folder (a broken link, or a device)", fault=True)
         elif path.endswith(".py"):
-            self._add_source(path, root=os.path.dirname(path))
+            self._add_source(path, root=os.path.dirname(path), named=True)
         elif path.endswith(".pyc"):
             self._add_named_pyc(path)
         else:
@@ -140,7 +141,7 @@ class _Search:
             else:
                 self._add_pyc(path, root, pyc.running_optimize())
 
-    def _add_source(self, path: str, root: str) -> None:
+    def _add_source(self, path: str, root: str, named: bool = False) -> None:
         name = module_name(path, root)
         for level in self.levels:
             try:
@@ -148,7 +149,7 @@ class _Search:
             except PycError as error:
                 self._pass(path, str(error), fault=True)
                 return
-            self.modules.setdefault(compiled, ModuleFile(path, compiled, name, level))
+            self.modules.setdefault(compiled, ModuleFile(path, compiled, name, level, named))
 
     def _add_pyc(self, path: str, root: str, level: int) -> None:
         self.modules.setdefault(path, ModuleFile(None, path, module_name(path, root), level))

@@ -75,9 +75,7 @@ class SimpleRewriter:
             return self._at_module(location, code, None, suppress)
         return self._ask(location, code, ins_lineno, suppress=suppress)
 
-    def _at_module(
-        self, location: JoinPoint, code: Snippet, import_code: str | None, suppress: bool
-    ) -> SimpleRewriter:
+    def _at_module(self, location: JoinPoint, code: Snippet, import_code: str | None, suppress: bool) -> SimpleRewriter:
         if import_code is not None:
             self._import_in_module(import_code, suppress)
         return self._ask(location, code, suppress=suppress, path=())

@@ -10,11 +10,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
 from equip import isa
-from equip.code.edit import Edit, Guard
+from equip.code.edit import INHERIT, Edit, Guard
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Position, Use
 from equip.code.locations import Cut, Piece, Tail, injected
 from equip.code.sites import Detour, Site
+
+
+_PAD = bytes((isa.OP["NOP"], 0))
 
 
 class Placement:
@@ -73,7 +76,10 @@ class Layout:
         self.raw = raw
         self.sites = {site.at: site for site in sites}
         self.extra = extra
+        self._guarded = bool(guards)
         self.placements: list[Placement] = []
+        self.pads: list[int] = []
+        """Where a NOP stands that separates a fragment from the instruction behind it."""
         self.chunks: list[Chunk] = []
         self.removed: set[int] = set()
         self._detour_starts: dict[Detour, int] = {}
@@ -92,7 +98,7 @@ class Layout:
     # -- placing ---------------------------------------------------------------------------------------
 
     def _place_inline(self, fragment: Callable[[Use], Fragment]) -> None:
-        sites, extra = self.sites, self.extra
+        raw, sites, extra = self.raw, self.sites, self.extra
         self.places = places = sorted(sites.keys() | extra.keys()) if extra else list(sites)
         self.growth = grown = [0]  # by how much the code has grown behind the first n places
         self._inlined = inlined = []  # units put in at each place, prefixes of the instruction not counted
@@ -113,6 +119,10 @@ class Layout:
                     self.placements.append(placement)
                     position = placement.end
                     parts.append(image.hot)
+                if parts and raw[2 * at] in isa.PUSHES_FRAMES and self._needs_pad(site):
+                    self.pads.append(position)
+                    parts.append(_PAD)
+                    position += 1
                 if removed:
                     self.removed.update(range(at, at + removed))
             length = position - start
@@ -123,6 +133,11 @@ class Layout:
                 growth += extra.get(at, 0)
             grown.append(growth)
         self.end_of_body = self.end = len(self.raw) // 2 + growth
+
+    def _needs_pad(self, site: Site) -> bool:
+        """Whether the last unit of what is put in can be in another handler than the instruction behind it."""
+        last = self.placements[-1]
+        return self._guarded or bool(last.fragment.covered) or site.inline[-1].covered is not INHERIT
 
     def _place_cold(self, placement: Placement) -> None:
         placement.cold_start = self.end
@@ -263,6 +278,8 @@ class Layout:
         for at in self.places:
             site = self.sites.get(at)
             pieces: Sequence[Piece] = pieces_at.get(at, ())
+            if self.pads and self.instruction_at(at) - 1 in self.pads:
+                pieces = (*pieces, 1)
             if self.extra.get(at):
                 pieces = (*pieces, self.extra[at])
             removed = site.removed if site is not None else 0

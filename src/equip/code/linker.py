@@ -243,6 +243,7 @@ class _Link:
             return self.code.co_exceptiontable
         painted = [part for handler in self.handlers for part in layout.moved_handler(handler)]
         overlays = [overlay for p in placements if p.cold_start or self._stands_apart(p) for overlay in self._around(p)]
+        overlays += self._pads()
         if overlays:
             painted = exceptions.paint(painted, overlays)
         if self.guards:
@@ -260,6 +261,14 @@ class _Link:
         if edit.covered is INHERIT:
             return False
         return not same_handler(edit.covered, next((h for h in self.handlers if h.start <= edit.at < h.end), None))
+
+    def _pads(self) -> Iterable[tuple[int, int, Handler | None]]:
+        """The handler of the instruction behind each pad, over the pad."""
+        layout = self.layout
+        for pad in layout.pads:
+            at = next(place for place in layout.places if layout.instruction_at(place) == pad + 1)
+            covered = next((h for h in self.handlers if h.start <= at < h.end), None)
+            yield pad, pad + 1, layout.moved_target(covered) if covered else None
 
     def _around(self, placement: Placement) -> Iterable[tuple[int, int, Handler | None]]:
         """The handler that the place of a fragment stands in, over its parts where that does not follow by itself."""

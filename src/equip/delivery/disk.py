@@ -177,27 +177,36 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None) -> None:
     """Load a file and run the visitors over its clean code."""
     file = work.file
     if _is_own(file):
-        return work.end("skipped", "equip never instruments itself")
+        work.end("skipped", "equip never instruments itself")
+        return
     try:
         if fault is not None:
             raise PycError(fault)
-        before = record.load(file.pyc)
-        stale = file.source is not None and pyc.find_staleness(before.data, file.source)
-        if stale:
-            raise PycError(f"no longer valid ({stale}): call prepare_program() to compile it")
+        before = _load_valid(file)
         code = before.clean_code()
-    except PycError as error:
-        return work.end("refused", _reason(file.pyc, error))
-    except OSError as error:
-        return work.end("refused", f"its source cannot be looked at ({error.strerror or error})")
-    module = ModuleDeclaration(code, file.source or code.co_filename, file.module_name, file.optimize)
-    try:
+        module = ModuleDeclaration(code, file.source or code.co_filename, file.module_name, file.optimize)
         work.asked = run_visitors(module, visitors)
+    except PycError as error:
+        work.end("refused", _reason(file.pyc, error))
     except InvalidCodeError as error:
-        return work.end("refused", f"damaged code ({error}): delete it, or compile it anew")
-    work.before = before
-    guarded = "__name__" in code.co_names and "__main__" in code.co_consts
-    work.is_script = guarded or (file.named and "." not in file.module_name)
+        work.end("refused", f"damaged code ({error}): delete it, or compile it anew")
+    else:
+        work.before = before
+        guarded = "__name__" in code.co_names and "__main__" in code.co_consts
+        work.is_script = guarded or (file.named and "." not in file.module_name)
+
+
+def _load_valid(file: ModuleFile) -> Recorded:
+    """Load a compiled file that the import system would use. Raises ``PycError``."""
+    before = record.load(file.pyc)
+    if file.source is not None:
+        try:
+            stale = pyc.find_staleness(before.data, file.source)
+        except OSError as error:
+            raise PycError(f"{file.source}: cannot be looked at ({error.strerror or error})") from error
+        if stale:
+            raise PycError(f"{file.pyc}: no longer valid ({stale}): call prepare_program() to compile it")
+    return before
 
 
 def _spare_imported(works: Sequence[_Work]) -> None:

@@ -75,9 +75,7 @@ def _describe_bug(error: Exception) -> str:
 
 def _inject(job: InjectJob) -> Done:
     code = pyc.decode_pyc(job.path, job.data).code
-    new = inject(
-        code, job.plan, file_path=job.file_path, module_name=job.module_name, optimize=job.optimize
-    )
+    new = inject(code, job.plan, file_path=job.file_path, module_name=job.module_name, optimize=job.optimize)
     if new is code:
         return Done()
     return Done(emit(new, job.path), changed=True)

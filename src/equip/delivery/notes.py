@@ -12,9 +12,7 @@ from equip.program.tree import ModuleFile
 _EXAMPLES = 3
 
 
-def notes_for(
-    outcomes: Sequence[FileReport], scripts: Sequence[ModuleFile], idle: Sequence[str]
-) -> tuple[str, ...]:
+def notes_for(outcomes: Sequence[FileReport], scripts: Sequence[ModuleFile], idle: Sequence[str]) -> tuple[str, ...]:
     """The notes of a report; ``scripts`` can be started as programs, ``idle`` are probes that asked for nothing."""
     found = []
     nothing = _nothing_matched(outcomes)

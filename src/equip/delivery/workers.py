@@ -7,6 +7,7 @@ workers and whichever was faster.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -141,7 +142,8 @@ class _Worker:
 
     def do(self, job: Job) -> Done:
         send, receive = self.process.stdin, self.process.stdout
-        assert send is not None and receive is not None
+        assert send is not None
+        assert receive is not None
         pickle.dump(job, send, pickle.HIGHEST_PROTOCOL)
         send.flush()
         done = pickle.load(receive)
@@ -152,10 +154,8 @@ class _Worker:
         """Let the process end, and return its exit status."""
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
         return self.process.wait()
 
 

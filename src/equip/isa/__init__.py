@@ -173,6 +173,15 @@ LINE_EVENTS_AT_CANDIDATES: Final = MINOR >= 12
 THROW_RESUMES: Final = MINOR >= 13
 """An exception thrown into a suspended frame counts as raised by its RESUME."""
 
+PUSHES_FRAMES: Final = (
+    ops("CALL CALL_KW CALL_FUNCTION_EX BINARY_OP BINARY_SUBSCR LOAD_ATTR LOAD_SUPER_ATTR FOR_ITER SEND")
+    if MINOR >= 13
+    else frozenset()
+)
+"""Instructions that can run a Python function in the same interpreter loop, when an exception that comes out of it
+is looked up in the exception table at the code unit *before* the instruction. The compiler never lets a range begin
+at one of these; nothing that is put in may either."""
+
 LOOP_END: Final = 0 if MINOR == 11 else 1 if MINOR == 12 else 2
 """Instructions (END_FOR and what follows it) between the target of an exhausted FOR_ITER and the code after the loop."""
 

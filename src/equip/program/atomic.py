@@ -11,14 +11,16 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
 
+from equip.errors import PycError
+
+fcntl: ModuleType | None  # None on a platform without advisory locks: writers are then not serialised.
 try:
     import fcntl
-except ImportError:  # pragma: no cover - no advisory locks on this platform: writers are not serialised
-    fcntl = None  # type: ignore[assignment]
-
-from equip.errors import PycError
+except ImportError:  # pragma: no cover
+    fcntl = None
 
 TEMPORARY: Final = ".equip-tmp-"
 _LOCK_SECONDS: Final = 60.0
@@ -101,13 +103,13 @@ def locked(folder: str) -> Iterator[None]:
         return
     descriptor = os.open(folder or ".", os.O_RDONLY)
     try:
-        _wait_for_lock(descriptor, folder)
+        _wait_for_lock(fcntl, descriptor, folder)
         yield
     finally:
         os.close(descriptor)
 
 
-def _wait_for_lock(descriptor: int, folder: str) -> None:
+def _wait_for_lock(fcntl: ModuleType, descriptor: int, folder: str) -> None:
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:

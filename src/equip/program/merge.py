@@ -50,9 +50,7 @@ def _added(path: CodePath, before: list[Insertion], asked: list[Insertion]) -> l
     return _renumbered(before, added, groups)
 
 
-def _renumbered(
-    before: list[Insertion], added: list[Insertion], groups: dict[tuple[str, int], int]
-) -> list[Insertion]:
+def _renumbered(before: list[Insertion], added: list[Insertion], groups: dict[tuple[str, int], int]) -> list[Insertion]:
     free: dict[str, int] = {}
     for one in before:
         free[one.probe] = max(free.get(one.probe, 0), one.group + 1)

@@ -51,9 +51,7 @@ def cache_path(source: str, optimize: int) -> str:
     interpreter keeps none.
     """
     try:
-        return importlib.util.cache_from_source(
-            os.path.abspath(source), optimization=str(optimize) if optimize else ""
-        )
+        return importlib.util.cache_from_source(os.path.abspath(source), optimization=str(optimize) if optimize else "")
     except NotImplementedError:
         raise PycError(f"{source}: this interpreter has no cache of compiled files (no cache tag)") from None
 

@@ -268,6 +268,8 @@ def _decode_plan(encoded: Iterable[tuple[tuple[int, ...], Iterable[tuple[object,
 def _decode_insertion(
     location: object, source: object, lineno: object, suppress: object, probe: object, group: object
 ) -> Insertion:
-    assert isinstance(source, str) and isinstance(probe, str) and isinstance(group, int)
+    assert isinstance(source, str)
+    assert isinstance(probe, str)
+    assert isinstance(group, int)
     assert lineno is None or isinstance(lineno, int)
     return Insertion(JoinPoint(location), source, lineno, bool(suppress), probe, group)

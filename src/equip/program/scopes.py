@@ -95,7 +95,7 @@ def find_lazily_evaluated(holder: CodeType) -> frozenset[int]:
 
 
 def code_at(module_code: CodeType, path: tuple[int, ...]) -> CodeType:
-    """The code object that ``path`` (indices into ``co_consts``) names. Raises ``IndexError`` or ``AttributeError`` if there is none."""
+    """The code object that ``path`` (indices into ``co_consts``) names."""
     code = module_code
     for index in path:
         code = code.co_consts[index]

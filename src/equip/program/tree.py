@@ -167,9 +167,7 @@ class _Search:
             self._pass(path, "its source is gone, or it is of another Python: this Python never loads it", fault=True)
         else:
             level = level_of(path)
-            self.modules.setdefault(
-                path, ModuleFile(source, path, module_name(source, os.path.dirname(source)), level)
-            )
+            self.modules.setdefault(path, ModuleFile(source, path, module_name(source, os.path.dirname(source)), level))
 
 
 def find_source(cached: str) -> str | None:

@@ -406,16 +406,31 @@ def _in_main(body: list[ast.stmt]) -> list[ast.stmt]:
     return _at_lines([ast.If(test, body, [])], body)
 
 
+_REPORT = """
+def {name}(error):
+    context = error.__context__
+    try:
+        yield
+    finally:
+        try:
+            raise error
+        finally:
+            error.__context__ = context
+            del error, context
+__import__('builtins').next({name}({error}))
+del {name}
+"""
+
+
 def _suppressed(body: list[ast.stmt], probe: str) -> list[ast.stmt]:
     """The statements with their exceptions reported as unraisable.
 
     The interpreter hands to ``sys.unraisablehook`` what a finaliser raises, and nothing else that Python code
-    can do; so an object is made and dropped whose finaliser raises the exception again.
+    can do; so a suspended generator is dropped that raises the exception again when it is closed. It leaves
+    no reference behind.
     """
-    report = ast.parse(
-        f"__import__('builtins').type({f'probe {probe}'!r}, (), {{'__del__': "
-        "lambda self, error=__equip_error: (_ for _ in ()).throw(error)})()"
-    ).body
+    name = f"__equip_{probe}" if probe.isidentifier() else "__equip_probe"
+    report = ast.parse(_REPORT.format(name=name, error="__equip_error")).body
     kind = ast.parse("__import__('builtins').Exception", mode="eval").body
     return _at_lines([ast.Try(body, [ast.ExceptHandler(kind, "__equip_error", report)], [], [])], body)
 

@@ -171,6 +171,7 @@ class _Injection:
         self._coverage: places.Coverage | None = None
         self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
+        self._line_of: list[int] | None = None
         self.at: dict[JoinPoint, list[Bound]] = {}
         for bound in self._bind(insertions, known_globals):
             if bound.compiled.template.items or bound.uses_value:
@@ -304,8 +305,18 @@ class _Injection:
         variables.update(values)
         return _use_of(bound, template, variables, self.marks)
 
-    def _plain_use(self, bound: Bound) -> Use:
-        return self._use(bound, self._renamed(bound))
+    def _plain_use(self, bound: Bound, unit: int) -> Use:
+        return self._use(bound, self._renamed(bound, self._line_at(unit)))
+
+    def _line_at(self, unit: int) -> int:
+        """The line of the place at a code unit, as the location table gives it to what is put in there."""
+        if self._line_of is None:
+            line = self.code.co_firstlineno
+            self._line_of = []
+            for start, end, found in self.code.co_lines():
+                line = line if found is None else found
+                self._line_of += [line] * ((end - start) // 2)
+        return self._line_of[unit]
 
     def _at_entry(self, bounds: Sequence[Bound]) -> None:
         target = self.target
@@ -313,7 +324,7 @@ class _Injection:
         covered = self.coverage.final if target.is_suspendable else None
         line = self.code.co_firstlineno
         for bound in bounds:
-            self.edits.append(Edit(at, self._plain_use(bound), 0, FALLTHROUGH, covered, 0, line))
+            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, 0, line))
 
     # -- returns -----------------------------------------------------------------------------------------
 
@@ -325,14 +336,17 @@ class _Injection:
         if stored:
             own_loads(self.code, stored, self.rewritten)
         taking = [bound.uses_value or bound.form.returns for bound in bounds]
-        uses = [
-            self._value_use(bound) if takes else self._plain_use(bound)
-            for bound, takes in zip(bounds, taking, strict=True)
-        ]
+        nested = any(bound.compiled.has_code for bound in bounds)
+        uses: list[Use] = []
         if True in taking:
             own_returned_values(self.code, [2 * start for start, _ in found], self.rewritten)
         raw = self.code.co_code
         for start, index in found:
+            if nested or not uses:
+                uses = [
+                    self._value_use(bound, start) if takes else self._plain_use(bound, start)
+                    for bound, takes in zip(bounds, taking, strict=True)
+                ]
             constant = raw[2 * index] == isa.RETURN_CONST
             if constant and True in taking:
                 # The constant has to be on the stack for those that take it.
@@ -345,7 +359,7 @@ class _Injection:
             for use, takes in zip(uses, taking, strict=True):
                 self.edits.append(Edit(start, use, depth=0 if takes or constant else 1))
 
-    def _value_use(self, bound: Bound) -> Use:
+    def _value_use(self, bound: Bound, unit: int) -> Use:
         """A snippet with the value to be returned in a variable."""
         name = self._private(bound.insertion, RETURN_VALUE, RETURN_VALUE in bound.compiled.captured)
         is_cell = name in self.cells_added or bound.kinds.get(RETURN_VALUE) is NameKind.PRIVATE_CELL
@@ -355,7 +369,7 @@ class _Injection:
         load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
         found = bound.form.derived.get(is_cell)
         if found is None or bound.compiled.has_code:
-            template = _needing(wrapped([store], self._renamed(bound), [load]), 1)
+            template = _needing(wrapped([store], self._renamed(bound, self._line_at(unit)), [load]), 1)
             found = bound.form.derived[is_cell] = template, 0
         return self._use(bound, found[0], **{RETURN_VALUE: name})
 
@@ -377,10 +391,12 @@ class _Injection:
                 covered = self.coverage.of_statement(place)
                 handled = covered is not None and not self.coverage.is_final(covered)
                 depth = self._depth_at(place) if exact else 0
-                key = (bound.form, bound.insertion.probe, bound.insertion.group, handled, depth)
+                line = encounter.line_there or self.code.co_firstlineno
+                own = line if bound.compiled.has_code else 0
+                key = (bound.form, bound.insertion.probe, bound.insertion.group, handled, depth, own)
                 use = uses.get(key)
                 if use is None:
-                    use = uses[key] = self._line_use(bound, handled, depth)
+                    use = uses[key] = self._line_use(bound, handled, depth, line)
                 at_rest = encounter.at == place and covered is self.coverage.at(place)
                 (here if encounter.at == place else elsewhere).append(
                     Edit(
@@ -389,15 +405,15 @@ class _Injection:
                         ways=encounter.ways,
                         covered=INHERIT if at_rest else covered,
                         depth=depth if exact else self.code.co_stacksize,
-                        line=encounter.line_there or self.code.co_firstlineno,
+                        line=line,
                     )
                 )
         # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
         self.edits += here + elsewhere
 
-    def _line_use(self, bound: Bound, handled: bool, depth: int) -> Use:
+    def _line_use(self, bound: Bound, handled: bool, depth: int, line: int) -> Use:
         """The snippet as it stands at a line, inside a handler of the function or not."""
-        template = self._renamed(bound)
+        template = self._renamed(bound, line)
         if bound.form.returns:
             if handled:
                 raise SnippetError(
@@ -444,7 +460,7 @@ class _Injection:
 
         The offset makes the frame look as if it were still at the program's own line when the handler is left.
         """
-        body = self._renamed(bound)
+        body = self._renamed(bound, self.code.co_firstlineno)
         takes = bound.uses_value
         is_cell = EXCEPTION in bound.compiled.captured or bound.kinds.get(EXCEPTION) is NameKind.PRIVATE_CELL
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
@@ -480,10 +496,11 @@ class _Injection:
 
     def _at_exit(self, bounds: Sequence[Bound]) -> None:
         """MODULE_EXIT: before each return of the module, and as a handler around everything else."""
-        ends = [self._plain_use(bound) for bound in bounds]
-        for start, index in places.returns(self.code):
+        found = places.returns(self.code)
+        ends = [[self._plain_use(bound, start) for start, _ in found] for bound in bounds]
+        for position, (start, index) in enumerate(found):
             depth = 0 if self.code.co_code[2 * index] == isa.RETURN_CONST else 1
-            self.edits += [Edit(start, use, depth=depth) for use in ends]
+            self.edits += [Edit(start, uses[position], depth=depth) for uses in ends]
         for i, bound in enumerate(bounds):
             template, _ = self._handler(bound)
             leaving = frozenset(
@@ -494,26 +511,26 @@ class _Injection:
                 self.code.co_firstlineno,
                 leaving,
                 whole=True,
-                spared=frozenset(ends[i:]),
+                spared=frozenset(use for uses in ends[i:] for use in uses),
             )
             self._guard(guard)
 
     # -- nested code -------------------------------------------------------------------------------------
 
-    def _renamed(self, bound: Bound) -> Template:
-        """The snippet's template with its nested functions named after the target, and in its file."""
+    def _renamed(self, bound: Bound, line: int) -> Template:
+        """The snippet's template with its nested functions named after the target, in its file, on ``line``."""
         template = bound.compiled.template
         if not bound.compiled.has_code:
             return template
         items = tuple(
-            item._replace(operand=Const(self._relocated(cast("Const", item.operand).value)))
+            item._replace(operand=Const(self._relocated(cast("Const", item.operand).value, line)))
             if _holds_code(item)
             else item
             for item in template.items
         )
         return Template(items, template.cold_at, template.protected, template.stack)
 
-    def _relocated(self, value: object) -> object:
+    def _relocated(self, value: object, line: int) -> object:
         """A nested code object of a snippet as if it had been written in the target."""
         assert isinstance(value, CodeType)
         target = self.target
@@ -527,11 +544,11 @@ class _Injection:
             _, _, rest = qualname.partition("<locals>.")
             _, _, own = rest.partition(".")
             qualname = f"{target.code.co_qualname}.{own or rest}"
-        consts = tuple(self._relocated(c) if isinstance(c, CodeType) else c for c in value.co_consts)
+        consts = tuple(self._relocated(c, line) if isinstance(c, CodeType) else c for c in value.co_consts)
         return value.replace(
             co_qualname=qualname,
             co_filename=target.code.co_filename,
-            co_firstlineno=target.code.co_firstlineno,
+            co_firstlineno=line,
             co_linetable=_flat_lines(value),
             co_consts=consts,
         )

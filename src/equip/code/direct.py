@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from equip import isa
 from equip.code import exceptions, locations
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit
+from equip.code.edit import FALLTHROUGH, Edit, Inherit
 from equip.code.fragment import Fragment, Use, assemble
 from equip.code.locations import Cut
 from equip.code.pools import Pools
@@ -83,7 +83,7 @@ def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct
     adjusted = _adjusted_jumps(raw, places, growth, bypassed)
     if adjusted is None:
         return None
-    parts: list[bytes] = []
+    parts: list[bytes | bytearray] = []
     done = 0
     for at, here in zip(places, inline, strict=True):
         parts.append(adjusted[done : 2 * at])
@@ -135,9 +135,10 @@ def _adjusted_jumps(
 def _moved_handlers(
     table: bytes, edits: Sequence[Edit], places: Sequence[int], growth: Sequence[int], bypassed: set[int]
 ) -> bytes | None:
+    """The exception table moved along; None where a fragment is in another handler than its place."""
     handlers = exceptions.decode(table)
     for edit in edits:
-        if edit.covered is INHERIT:
+        if isinstance(edit.covered, Inherit):
             continue
         at = edit.at
         here = None

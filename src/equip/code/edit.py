@@ -27,14 +27,14 @@ class Ways:
 FALLTHROUGH = Ways(fallthrough=True)
 
 
-class _Inherit:
+class Inherit:
     """The type of ``INHERIT``."""
 
     def __repr__(self) -> str:
         return "INHERIT"
 
 
-INHERIT = _Inherit()
+INHERIT = Inherit()
 """Covered by the handler that covers the instruction at the place."""
 
 
@@ -51,7 +51,7 @@ class Edit:
     use: Use | None
     removed: int = 0
     ways: Ways | None = None
-    covered: Handler | None | _Inherit = INHERIT
+    covered: Handler | Inherit | None = INHERIT
     depth: int = 0
     line: int | None = None
 

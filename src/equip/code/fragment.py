@@ -133,10 +133,10 @@ class Use:
 
 
 class Position(NamedTuple):
-    """A code unit of a fragment: ``index`` counts within its hot or its cold part."""
+    """A code unit of a fragment: ``unit`` counts within its hot or its cold part."""
 
     cold: bool
-    index: int
+    unit: int
 
 
 class CrossJump(NamedTuple):
@@ -241,13 +241,15 @@ def _imprinted(use: Use, values: Sequence[int | tuple[int, int]]) -> Fragment | 
     hot, cold = bytearray(fragment.hot), bytearray(fragment.cold)
     for value, (opcode, symbol), (is_cold, at) in zip(values, template.symbols, where, strict=True):
         part = cold if is_cold else hot
-        if type(value) is tuple:
-            part[at], value = value
-        elif type(symbol) is Name:
-            value = (value << isa.NAME_SHIFT[opcode]) | symbol.low  # type: ignore[operator]
-        if value > 255:  # type: ignore[operator]
+        if isinstance(value, tuple):
+            part[at], arg = value
+        elif isinstance(symbol, Name):
+            arg = (value << isa.NAME_SHIFT[opcode]) | symbol.low
+        else:
+            arg = value
+        if arg > 255:
             return None
-        part[at + 1] = value  # type: ignore[call-overload]
+        part[at + 1] = arg
     return replace(fragment, hot=bytes(hot), cold=bytes(cold))
 
 
@@ -378,9 +380,9 @@ def _relax(
         operand = template.items[i].operand
         assert type(operand) is Label
         target = operand.item
-        if target == END or (target >= template.cold_at) != (i >= template.cold_at):
-            if target != END or i >= template.cold_at:
-                continue
+        in_cold = i >= template.cold_at
+        if in_cold if target == END else (target >= template.cold_at) != in_cold:
+            continue  # a cross jump: the linker's
         (front, opcode), _ = units[i]
         begin = _hot_length(template, units, prefixes, starts) if target == END else starts[target]
         end = starts[i] + len(front) // 2 + prefixes[i] + 1 + isa.CACHES[opcode]

@@ -82,7 +82,8 @@ def iter_instructions(code: CodeType) -> Iterator[Instruction]:
             argval = _argval(code, opcode, arg, index, slots)
         except IndexError:
             raise InvalidCodeError(
-                f"{code.co_qualname}: {isa.OPNAMES[opcode]} at offset {2 * first} has the argument {arg}, which its pool lacks"
+                f"{code.co_qualname}: {isa.OPNAMES[opcode]} at offset {2 * first} has the argument {arg}, "
+                "which its pool lacks"
             ) from None
         oparg = None if isa.OPERAND[opcode] == "-" else arg
         line = lines[first] if first < len(lines) else None

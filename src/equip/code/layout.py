@@ -16,7 +16,6 @@ from equip.code.fragment import Fragment, Position, Use
 from equip.code.locations import Cut, Piece, Tail, injected
 from equip.code.sites import Detour, Site
 
-
 _PAD = bytes((isa.OP["NOP"], 0))
 
 
@@ -39,7 +38,7 @@ class Placement:
         return self.cold_start + len(self.fragment.cold) // 2
 
     def position(self, inside: Position) -> int:
-        return (self.cold_start if inside.cold else self.start) + inside.index
+        return (self.cold_start if inside.cold else self.start) + inside.unit
 
     def item_units(self, items: Iterable[int]) -> Iterable[tuple[int, int]]:
         """The code units of these items, as ranges."""
@@ -101,7 +100,7 @@ class Layout:
         raw, sites, extra = self.raw, self.sites, self.extra
         self.places = places = sorted(sites.keys() | extra.keys()) if extra else list(sites)
         self.growth = grown = [0]  # by how much the code has grown behind the first n places
-        self._inlined = inlined = []  # units put in at each place, prefixes of the instruction not counted
+        self._inlined: list[int] = []  # units put in at each place, prefixes of the instruction not counted
         self._parts: list[list[bytes]] = []
         growth = 0
         for at in places:
@@ -126,7 +125,7 @@ class Layout:
                 if removed:
                     self.removed.update(range(at, at + removed))
             length = position - start
-            inlined.append(length)
+            self._inlined.append(length)
             self._parts.append(parts)
             growth += length - removed
             if extra:
@@ -152,7 +151,8 @@ class Layout:
                 placed: list[Placement] = []
                 line = 0
                 for edit in detour.edits:
-                    assert edit.use is not None and edit.line is not None
+                    assert edit.use is not None
+                    assert edit.line is not None
                     placement = Placement(edit.use, fragment(edit.use), edit, self.end, detour=True)
                     placed.append(placement)
                     self.end = placement.end

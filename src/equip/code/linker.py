@@ -18,7 +18,7 @@ from types import CodeType
 from equip import isa
 from equip.code import exceptions, locations
 from equip.code.direct import Direct, link_directly
-from equip.code.edit import INHERIT, Edit, Guard
+from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use, assemble, instruction
 from equip.code.layout import Layout, Placement
@@ -258,7 +258,7 @@ class _Link:
         edit = placement.edit
         if edit is None or placement.detour:
             return True
-        if edit.covered is INHERIT:
+        if isinstance(edit.covered, Inherit):
             return False
         return not same_handler(edit.covered, next((h for h in self.handlers if h.start <= edit.at < h.end), None))
 
@@ -275,7 +275,7 @@ class _Link:
         edit = placement.edit
         if edit is None:
             covered = stop_iteration_handler(self.raw, self.handlers)
-        elif isinstance(edit.covered, Handler) or edit.covered is None:
+        elif not isinstance(edit.covered, Inherit):
             covered = edit.covered
         else:
             covered = next((h for h in self.handlers if h.start <= edit.at < h.end), None)

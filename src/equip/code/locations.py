@@ -128,9 +128,9 @@ Piece = Injected | int
 
 
 class Cut(NamedTuple):
-    """At code unit ``index``: put in ``pieces``, on the line of what stands there, and drop ``removed`` units."""
+    """At code unit ``at``: put in ``pieces``, on the line of what stands there, and drop ``removed`` units."""
 
-    index: int
+    at: int
     pieces: Sequence[Piece]
     removed: int = 0
 
@@ -223,7 +223,7 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
         if 0x58 <= rest[0] & 0x78 < 0x78:  # a kind that moves the line
             delta, still = _delta(rest), _still(rest)
         for piece in pieces:
-            if type(piece) is int:
+            if isinstance(piece, int):
                 out.append(_repeated(rest, piece))
             else:
                 head, tail = piece
@@ -250,7 +250,7 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
             for piece in pieces:
                 delta = signed_varint(goal - line)
                 line = goal
-                if type(piece) is int:
+                if isinstance(piece, int):
                     out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
                 else:
                     out += (piece[0], delta, piece[1])

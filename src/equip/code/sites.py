@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from equip import isa
@@ -124,7 +125,7 @@ def _divided(raw: bytes, site: Site, edits: list[Edit], jumps: Sequence[Jump], h
     bounds = sorted({b for edit in edits if edit.ways for r in edit.ways.raises for b in r}) if is_handler else []
     by_range = [
         (start, end, tuple(e for e in edits if e.ways is None or _in_ranges(start, e.ways.raises)))
-        for start, end in zip(bounds, bounds[1:], strict=False)
+        for start, end in pairwise(bounds)
     ]
     if falls_into(raw, at):
         inline = falling

@@ -16,7 +16,7 @@ from equip.delivery.emission import CompileJob, Done, InjectJob, run_job
 from equip.delivery.planning import Visitor, probe_name, run_visitors
 from equip.delivery.recursion import modules_behind
 from equip.delivery.report import FileReport, Report, Status
-from equip.delivery.workers import run_jobs
+from equip.delivery.workers import Pool, how_many, run_jobs
 from equip.errors import EquipError, InvalidCodeError, PycError
 from equip.inject.request import Plan
 from equip.program import atomic, pyc, record
@@ -36,6 +36,7 @@ class _Work:
     before: Recorded | None = None
     asked: Plan = field(default_factory=dict)
     merged: Plan = field(default_factory=dict)
+    job: int | None = None
     done: Done | None = None
     is_script: bool = False
     outcome: FileReport | None = None
@@ -91,8 +92,9 @@ def prepare(files: Sequence[ModuleFile], *, force: bool, workers: int | None) ->
                 to_compile.append(file)
         except (OSError, PycError) as error:
             faults[file.pyc] = _reason(file.path, error)
-    jobs = [CompileJob(file.source, file.optimize) for file in to_compile if file.source is not None]
-    for file, done in zip(to_compile, run_jobs(jobs, workers), strict=True):
+    jobs = [CompileJob(file.path, file.optimize) for file in to_compile]
+    count = how_many(workers, sum(_size(file.path) for file in to_compile))
+    for file, done in zip(to_compile, run_jobs(jobs, count), strict=True):
         try:
             if done.fault or not done.changed:
                 faults[file.pyc] = done.fault or "was not compiled"
@@ -156,13 +158,14 @@ def instrument_files(
     ``SnippetError`` and ``JoinPointError``, before anything is written, and what a visitor raises.
     """
     works = [_Work(file) for file in files]
+    count = how_many(settings.workers, sum(_size(file.pyc) for file in files))
+    with Pool(count) as pool:
+        for work in works:
+            _plan(work, visitors, (faults or {}).get(work.file.pyc), pool)
+        if not settings.instrument_imports:
+            _spare_imported(works)
+        _collect(works, pool.results())
     for work in works:
-        _plan(work, visitors, (faults or {}).get(work.file.pyc))
-    if not settings.instrument_imports:
-        _spare_imported(works)
-    pending = [work for work in works if work.outcome is None and _merge(work)]
-    _carry_out(pending, settings.workers)
-    for work in pending:
         if work.outcome is None:
             _finish(work, settings.rewrite)
     outcomes = [work.outcome for work in works if work.outcome is not None]
@@ -173,8 +176,15 @@ def instrument_files(
     return Report(tuple(outcomes), notes.notes_for(outcomes, scripts, idle))
 
 
-def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None) -> None:
-    """Load a file and run the visitors over its clean code."""
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None, pool: Pool) -> None:
+    """Load a file, run the visitors over its clean code, and have done what is not in it yet."""
     file = work.file
     if _is_own(file):
         work.end("skipped", "equip never instruments itself")
@@ -194,6 +204,9 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None) -> None:
         work.before = before
         guarded = "__name__" in code.co_names and "__main__" in code.co_consts
         work.is_script = guarded or (file.named and "." not in file.module_name)
+        work.merged = merge_plans(before.plan, work.asked)
+        if work.merged != before.plan:
+            work.job = pool.submit(_job(work, module.module_path), module.injector)
 
 
 def _load_valid(file: ModuleFile) -> Recorded:
@@ -234,29 +247,22 @@ def _loaded(work: _Work) -> Recorded:
     return work.before
 
 
-def _merge(work: _Work) -> bool:
-    """Whether there is something to put in that is not there yet."""
-    before = _loaded(work)
-    work.merged = merge_plans(before.plan, work.asked)
-    if work.merged != before.plan:
-        return True
-    work.end("unchanged", "already in it" if work.asked else "nothing was asked for here")
-    return False
-
-
-def _job(work: _Work, before: Recorded) -> InjectJob:
+def _job(work: _Work, file_path: str) -> InjectJob:
     file = work.file
-    path = file.source or before.clean_code().co_filename
-    return InjectJob(file.pyc, before.clean_data, work.merged, path, file.module_name, file.optimize)
+    return InjectJob(file.pyc, _loaded(work).clean_data, work.merged, file_path, file.module_name, file.optimize)
 
 
-def _carry_out(works: Sequence[_Work], workers: int | None) -> None:
-    """Make the new code of all files. Raises the first mistake of the user's."""
-    jobs = [_job(work, _loaded(work)) for work in works]
-    for work, done in zip(works, run_jobs(jobs, workers), strict=True):
+def _collect(works: Sequence[_Work], results: Sequence[Done]) -> None:
+    """Take in what came of the jobs. Raises the first mistake of the user's."""
+    for work in works:
+        if work.outcome is not None:
+            continue
+        if work.job is None:
+            work.end("unchanged", "already in it" if work.asked else "nothing was asked for here")
+            continue
+        done = work.done = results[work.job]
         if done.mistake is not None:
             raise done.mistake
-        work.done = done
         if done.fault:
             work.end("refused", _reason(work.file.pyc, PycError(done.fault)))
         elif not done.changed:
@@ -288,7 +294,8 @@ def _write(work: _Work) -> None:
             work.merged = merge_plans(current.plan, work.asked)
             if work.merged == current.plan:
                 return
-            done = run_job(_job(work, current))
+            source = work.file.source or current.clean_code().co_filename
+            done = run_job(_job(work, source))
             if done.mistake is not None:
                 raise done.mistake
             if done.fault:

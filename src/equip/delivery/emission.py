@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import CodeType
 
 from equip.errors import EquipError, JoinPointError, PycError, SnippetError
-from equip.inject import inject
+from equip.inject import ModuleInjector
 from equip.inject.request import Plan
 from equip.program import pyc
 
@@ -50,12 +50,18 @@ class Done:
     fault: str = ""
 
 
-def run_job(job: InjectJob | CompileJob) -> Done:
-    """Do a job; never raises for what is the matter with one file or one snippet."""
+Job = InjectJob | CompileJob
+
+
+def run_job(job: Job, injector: ModuleInjector | None = None) -> Done:
+    """Do a job; never raises for what is the matter with one file or one snippet.
+
+    ``injector`` is for the code of the job, if that is loaded already.
+    """
     try:
         if isinstance(job, CompileJob):
             return Done(pyc.compile_source(job.source, job.optimize), changed=True)
-        return _inject(job)
+        return _inject(job, injector or _injector_of(job))
     except (SnippetError, JoinPointError) as error:
         return Done(mistake=error)
     except EquipError as error:
@@ -73,10 +79,14 @@ def _describe_bug(error: Exception) -> str:
     return f"a bug of equip ({type(error).__name__}: {error}, at {where}): please report it, with this file"
 
 
-def _inject(job: InjectJob) -> Done:
+def _injector_of(job: InjectJob) -> ModuleInjector:
     code = pyc.decode_pyc(job.path, job.data).code
-    new = inject(code, job.plan, file_path=job.file_path, module_name=job.module_name, optimize=job.optimize)
-    if new is code:
+    return ModuleInjector(code, file_path=job.file_path, module_name=job.module_name, optimize=job.optimize)
+
+
+def _inject(job: InjectJob, injector: ModuleInjector) -> Done:
+    new = injector.inject(job.plan)
+    if new is injector.code:
         return Done()
     return Done(emit(new, job.path), changed=True)
 

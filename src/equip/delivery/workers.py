@@ -10,36 +10,28 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from typing import IO, Final
+from collections.abc import Iterable
+from types import TracebackType
+from typing import IO, Final, Self
 
-from equip.delivery.emission import CompileJob, Done, InjectJob, run_job
-
-Job = InjectJob | CompileJob
+from equip.delivery.emission import Done, Job, run_job
+from equip.inject import ModuleInjector
 
 _BOOT: Final = "import sys; sys.path.insert(0, sys.argv[1]); from equip.delivery import workers; workers.serve()"
-_WORTHWHILE_BYTES: Final = 4_000_000
-"""Compiled code below this is done faster here than the workers start."""
+_WORTHWHILE_BYTES: Final = 3_000_000
+"""Files that are smaller than this together are done faster here than workers start."""
 
 
-def run_jobs(jobs: Sequence[Job], workers: int | None = None) -> list[Done]:
-    """The results of ``jobs`` in their order, with that many processes (None: as many as are worth it).
-
-    After a job that fails by a mistake of the user, later ones may be left out (an empty ``Done``); earlier
-    ones are always done, so the first mistake is the same each time.
-    """
-    count = _worthwhile(jobs) if workers is None else workers
-    if count <= 1 or len(jobs) < 2 or not sys.executable:
-        return _run_here(jobs)
-    return _Pool(jobs, min(count, len(jobs))).run()
-
-
-def _worthwhile(jobs: Sequence[Job]) -> int:
-    """How many processes to use: the processors, unless the work is small."""
-    size = sum(len(job.data) if isinstance(job, InjectJob) else 30_000 for job in jobs)
+def how_many(wanted: int | None, size: int) -> int:
+    """How many processes to use for files of ``size`` bytes: as ``wanted``, else as many as are worth it."""
+    if not sys.executable:
+        return 1
+    if wanted is not None:
+        return wanted
     if size < _WORTHWHILE_BYTES:
         return 1
     try:
@@ -48,67 +40,96 @@ def _worthwhile(jobs: Sequence[Job]) -> int:
         return os.cpu_count() or 1
 
 
-def _run_here(jobs: Sequence[Job]) -> list[Done]:
-    results = []
-    for job in jobs:
-        done = run_job(job)
-        results.append(done)
-        if done.mistake is not None:
-            return results + [Done()] * (len(jobs) - len(results))
-    return results
+def run_jobs(jobs: Iterable[Job], workers: int) -> list[Done]:
+    """The results of ``jobs`` in their order."""
+    with Pool(workers) as pool:
+        for job in jobs:
+            pool.submit(job)
+        return pool.results()
 
 
-class _Pool:
-    """One thread here for each worker hands it job after job."""
+class Pool:
+    """Does jobs as they are submitted, in that many processes; with one, here and at once.
 
-    def __init__(self, jobs: Sequence[Job], count: int) -> None:
-        self.jobs = jobs
-        self.count = count
-        self.results: list[Done | None] = [None] * len(jobs)
-        self.lock = threading.Lock()
-        self.next = 0
-        self.stop = len(jobs)
+    Leaving the ``with`` block ends the processes, without waiting for jobs whose results nobody has asked for.
+    """
 
-    def run(self) -> list[Done]:
-        threads = [threading.Thread(target=self._feed, daemon=True) for _ in range(self.count)]
-        for thread in threads:
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._results: list[Done] = []
+        self._waiting: queue.SimpleQueue[tuple[int, Job] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._running: set[_Worker] = set()
+        self._abandoned = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._abandoned = True
+        for worker in tuple(self._running):
+            worker.process.kill()
+        self._end()
+
+    def submit(self, job: Job, injector: ModuleInjector | None = None) -> int:
+        """Have a job done; the index of its result. ``injector`` is for the code of the job, if that is loaded."""
+        index = len(self._results)
+        if self.workers <= 1:
+            self._results.append(run_job(job, injector))
+            return index
+        self._results.append(Done())
+        self._waiting.put((index, job))
+        if len(self._threads) < self.workers:
+            thread = threading.Thread(target=self._feed, daemon=True)
+            self._threads.append(thread)
             thread.start()
-        for thread in threads:
+        return index
+
+    def results(self) -> list[Done]:
+        """Wait for all jobs; their results in the order of the jobs."""
+        self._end()
+        return self._results
+
+    def _end(self) -> None:
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
             thread.join()
-        while (index := self._take()) is not None:  # All workers failed to start: do it here.
-            self._keep(index, run_job(self.jobs[index]))
-        return [done or Done() for done in self.results]
-
-    def _take(self) -> int | None:
-        with self.lock:
-            if self.next >= self.stop:
-                return None
-            self.next += 1
-            return self.next - 1
-
-    def _keep(self, index: int, done: Done) -> None:
-        self.results[index] = done
-        if done.mistake is not None:
-            with self.lock:
-                self.stop = min(self.stop, index)
+        self._threads.clear()
 
     def _feed(self) -> None:
+        """Hand job after job to a worker of this thread's own."""
         worker: _Worker | None = None
+        while (item := self._waiting.get()) is not None:
+            if self._abandoned:
+                continue
+            index, job = item
+            if worker is None:
+                worker = self._start()
+            if worker is None:  # No process to be had: this thread does the work itself.
+                self._results[index] = run_job(job)
+                continue
+            try:
+                self._results[index] = worker.do(job)
+            except (OSError, EOFError, pickle.UnpicklingError) as error:
+                self._results[index] = Done(fault=_death(self._stop(worker), error))
+                worker = None
+        if worker is not None:
+            self._stop(worker)
+
+    def _start(self) -> _Worker | None:
         try:
-            while (index := self._take()) is not None:
-                try:
-                    worker = worker or _Worker()
-                except OSError:  # No process to be had: this thread does the work itself.
-                    self._keep(index, run_job(self.jobs[index]))
-                    continue
-                try:
-                    self._keep(index, worker.do(self.jobs[index]))
-                except (OSError, EOFError, pickle.UnpicklingError) as error:
-                    status, worker = worker.end(), None
-                    self._keep(index, Done(fault=_death(status, error)))
-        finally:
-            if worker is not None:
-                worker.end()
+            worker = _Worker()
+        except OSError:
+            return None
+        self._running.add(worker)
+        return worker
+
+    def _stop(self, worker: _Worker) -> int:
+        self._running.discard(worker)
+        return worker.end()
 
 
 def _death(status: int, error: Exception) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from equip.code.fragment import Template, Use
 from equip.errors import SnippetError
-from equip.inject.fields import Field, Parameters, is_field_name
+from equip.inject.fields import VALUE_FIELDS, Field, Parameters, is_field_name
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import Snippet, parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbol, fill
@@ -23,7 +23,8 @@ from equip.inject.wrapper import Compiled, Scope, compile_in, filled
 
 _READ_ONLY = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE})
 _NO_NAMES: frozenset[str] = frozenset()
-_NOTHING: Mapping[object, str] = {}
+_NO_SYMBOLS: Mapping[str, str] = {}
+_NO_CONSTANTS: Mapping[object, object] = {}
 _VALUES = {
     JoinPoint.AFTER: frozenset({"return_value"}),
     JoinPoint.RAISE: frozenset({"exception"}),
@@ -103,15 +104,15 @@ def check_request(insertion: Insertion, target: Target) -> Snippet:
     """Parse the snippet and refuse what cannot work at this join point of this target (``SnippetError``)."""
     snippet = parse(insertion.source)
     allowed = _VALUES.get(insertion.location, frozenset())
-    for field in snippet.fields:
-        if field.literal:
+    for one in snippet.fields:
+        if one.literal:
             continue
-        if field.name in ("return_value", "exception") and field.name not in allowed:
-            where = "AFTER (insert_after)" if field.name == "return_value" else "RAISE (insert_on_raise)"
+        if one.name in VALUE_FIELDS and one.name not in allowed:
+            where = "AFTER (insert_after)" if one.name == "return_value" else "RAISE (insert_on_raise)"
             raise _refused(
-                snippet, target, 0, f"{{{field.name}}} has a value only at {where}, not at {insertion.location.name}"
+                snippet, target, 0, f"{{{one.name}}} has a value only at {where}, not at {insertion.location.name}"
             )
-        index = field.argument_index
+        index = one.argument_index
         if index is not None and index >= len(target.parameters.names):
             count = len(target.parameters.names)
             raise _refused(
@@ -147,7 +148,10 @@ def _check_statements(snippet: Snippet, target: Target) -> None:
     for name, lineno in names.declared_nonlocal.items():
         if target.kind_of(target.mangled(name)) is not NameKind.FREE:
             raise _refused(
-                snippet, target, lineno, f"`nonlocal {name}`: the function has no variable {name!r} of a function around it"
+                snippet,
+                target,
+                lineno,
+                f"`nonlocal {name}`: the function has no variable {name!r} of a function around it",
             )
     for name in sorted(names.needs_class - names.bound):
         if target.is_function and not target.owns("__class__"):
@@ -296,8 +300,8 @@ def _is_light(compiled: Compiled, kinds: Mapping[str, NameKind], substituted: Su
 
 
 def _bound(insertion: Insertion, form: Form, target: Target) -> Bound:
-    symbols: Mapping[str, str] = _NOTHING
-    constants: Mapping[object, object] = _NOTHING
+    symbols: Mapping[str, str] = _NO_SYMBOLS
+    constants: Mapping[object, object] = _NO_CONSTANTS
     if form.arguments:
         names = target.parameters.names
         symbols = {symbol: names[i] for symbol, i in form.arguments}

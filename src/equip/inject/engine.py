@@ -16,8 +16,8 @@ from equip.code.provenance import Marks, has_record
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
-from equip.inject.snippet import parse
 from equip.inject.request import Insertion, JoinPoint
+from equip.inject.snippet import parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
 from equip.inject.target import NameKind, Target
 from equip.inject.variables import (
@@ -416,9 +416,10 @@ class _Injection:
         template = self._renamed(bound, line)
         if bound.form.returns:
             if handled:
+                snippet = bound.snippet
                 raise SnippetError(
-                    f"{bound.snippet.describe(bound.snippet.returns)} at line {bound.insertion.lineno} of {self.target}: "
-                    "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits it knew"
+                    f"{snippet.describe(snippet.returns)} at line {bound.insertion.lineno} of {self.target}: `return` is "
+                    "not possible inside a `try` or `with`, where the compiler has laid out the exits it knew"
                 )
             template = with_exits(template, [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])] * depth)
         if handled and template.opcodes & _SUSPENDING:

@@ -177,7 +177,8 @@ class _Scan(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         function = node.func
-        if isinstance(function, ast.Name) and function.id == "super" and not (node.args or node.keywords or self._classes):
+        bare = not (node.args or node.keywords or self._classes)
+        if bare and isinstance(function, ast.Name) and function.id == "super":
             self.names.needs_class.add("super")
         self.generic_visit(node)
 
@@ -204,12 +205,12 @@ class _Scan(ast.NodeVisitor):
                 self.names.unbound.setdefault(node.name, node.lineno)
         self.generic_visit(node)
 
-    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
         if node.name:
             self._bind(node.name)
         self.generic_visit(node)
 
-    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+    visit_MatchStar = visit_MatchAs
 
     def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
         if node.rest:
@@ -237,15 +238,15 @@ class _Scan(ast.NodeVisitor):
             self.yields = self.yields or node.lineno
         self.generic_visit(node)
 
-    visit_YieldFrom = visit_Yield  # type: ignore[assignment]
+    visit_YieldFrom = visit_Yield
 
     def visit_Await(self, node: ast.Await | ast.AsyncFor | ast.AsyncWith) -> None:
         if not self._nested:
             self.awaits = self.awaits or node.lineno
         self.generic_visit(node)
 
-    visit_AsyncFor = visit_Await  # type: ignore[assignment]
-    visit_AsyncWith = visit_Await  # type: ignore[assignment]
+    visit_AsyncFor = visit_Await
+    visit_AsyncWith = visit_Await
 
     def generic_visit(self, node: ast.AST) -> None:
         if isinstance(node, _SCOPES):

@@ -50,7 +50,7 @@ class Substituted:
         self.literal: dict[Field, object] = {}
         self.symbols: set[str] = set()
         self.body: list[ast.stmt] = [
-            _Substitution(self).visit(copy.deepcopy(statement)) for statement in snippet.body
+            cast("ast.stmt", _Substitution(self).visit(copy.deepcopy(statement))) for statement in snippet.body
         ]
 
 
@@ -122,7 +122,8 @@ class _Substitution(ast.NodeTransformer):
         for attribute in ("attr", "arg", "name", "asname", "module", "rest"):
             value = getattr(node, attribute, None)
             if isinstance(value, str):
-                setattr(node, attribute, self._identifier(value, node, dotted=isinstance(node, ast.alias | ast.ImportFrom)))
+                dotted = isinstance(node, ast.alias | ast.ImportFrom)
+                setattr(node, attribute, self._identifier(value, node, dotted))
         if isinstance(node, ast.Global | ast.Nonlocal):
             node.names = [self._identifier(name, node) for name in node.names]
 

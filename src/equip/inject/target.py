@@ -1,8 +1,8 @@
 """A code object as the target of snippets: where it is in its module, and what its names mean there."""
 
 from __future__ import annotations
-
 import __future__
+
 import enum
 import re
 from collections.abc import Collection, Sequence

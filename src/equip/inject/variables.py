@@ -133,13 +133,13 @@ def own_loads(code: CodeType, names: Collection[str], rewritten: Rewritten) -> N
             rewritten[index] = (isa.UNCHECKED_BORROWS[opcode], arg)
 
 
-_PRODUCES_OWNED = frozenset(
-    number
-    for name, number in isa.OP.items()
-    if name.startswith(("LOAD_CONST", "LOAD_GLOBAL", "LOAD_ATTR", "LOAD_DEREF", "LOAD_SMALL", "LOAD_COMMON", "LOAD_NAME"))
-    or name.startswith(("CALL", "BINARY_", "COMPARE_", "CONTAINS_", "IS_OP", "BUILD_", "UNARY_", "FORMAT_", "YIELD"))
-    or name in ("LOAD_FAST", "LOAD_FAST_CHECK", "RESUME", "END_SEND", "STORE_FAST_LOAD_FAST", "LOAD_FAST_LOAD_FAST")
+_OWNED = (
+    "LOAD_CONST LOAD_GLOBAL LOAD_ATTR LOAD_DEREF LOAD_SMALL LOAD_COMMON LOAD_NAME CALL BINARY_ COMPARE_ CONTAINS_ "
+    "IS_OP BUILD_ UNARY_ FORMAT_ YIELD"
 )
+_PRODUCES_OWNED = isa.ops(
+    "LOAD_FAST LOAD_FAST_CHECK RESUME END_SEND STORE_FAST_LOAD_FAST LOAD_FAST_LOAD_FAST"
+) | frozenset(number for name, number in isa.OP.items() if name.startswith(tuple(_OWNED.split())))
 _KEEPS_STACK = isa.ops("NOP NOT_TAKEN RESUME")
 
 

@@ -66,7 +66,7 @@ def check_complete(operands: dict[str, str], opmap: dict[str, int], specialized:
 MINOR: Final = _running_minor()
 _OPERANDS: Final = _rows_of(MINOR)
 _SPECIALIZED: Final = set(
-    getattr(_opcode, "_specialized_opmap", None) or getattr(_opcode, "_specialized_instructions", ())
+    getattr(_opcode, "_specialized_opmap", ()) or getattr(_opcode, "_specialized_instructions", ())
 )
 check_complete(_OPERANDS, _opcode.opmap, _SPECIALIZED, MINOR)
 
@@ -183,7 +183,7 @@ is looked up in the exception table at the code unit *before* the instruction. T
 at one of these; nothing that is put in may either."""
 
 LOOP_END: Final = 0 if MINOR == 11 else 1 if MINOR == 12 else 2
-"""Instructions (END_FOR and what follows it) between the target of an exhausted FOR_ITER and the code after the loop."""
+"""Instructions (END_FOR and its companion) between the target of an exhausted FOR_ITER and the code behind the loop."""
 
 DOCSTRING_FLAG: Final = 0x4000000 if MINOR >= 14 else 0
 """The flag that says that ``co_consts[0]`` is a docstring; 0 where the first constant always is one or None."""

@@ -383,31 +383,27 @@ class _Injection:
         here: list[Edit] = []
         elsewhere: list[Edit] = []
         uses: dict[object, Use] = {}
+        coverage = self.coverage
+        default = self.code.co_firstlineno
+        upper = self.code.co_stacksize
         for bound in bounds:
             assert bound.insertion.lineno is not None
             exact = _needs_depth(bound)
-            for encounter in table[bound.insertion.lineno]:
-                place = encounter.place
-                covered = self.coverage.of_statement(place)
-                handled = covered is not None and not self.coverage.is_final(covered)
+            has_code = bound.compiled.has_code
+            for at, place, ways, line_there in table[bound.insertion.lineno]:
+                covered = coverage.of_statement(place)
+                handled = covered is not None and not coverage.is_final(covered)
                 depth = self._depth_at(place) if exact else 0
-                line = encounter.line_there or self.code.co_firstlineno
-                own = line if bound.compiled.has_code else 0
-                key = (bound.form, bound.insertion.probe, bound.insertion.group, handled, depth, own)
+                line = line_there or default
+                asked = bound.insertion
+                key = (bound.form, asked.probe, asked.group, handled, depth, line if has_code else 0)
                 use = uses.get(key)
                 if use is None:
                     use = uses[key] = self._line_use(bound, handled, depth, line)
-                at_rest = encounter.at == place and covered is self.coverage.at(place)
-                (here if encounter.at == place else elsewhere).append(
-                    Edit(
-                        encounter.at,
-                        use,
-                        ways=encounter.ways,
-                        covered=INHERIT if at_rest else covered,
-                        depth=depth if exact else self.code.co_stacksize,
-                        line=line,
-                    )
-                )
+                at_rest = covered is None and not coverage.handlers
+                at_rest = at_rest or (at == place and covered is coverage.at(place))
+                edit = Edit(at, use, 0, ways, INHERIT if at_rest else covered, depth if exact else upper, line)
+                (here if at == place else elsewhere).append(edit)
         # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
         self.edits += here + elsewhere
 
@@ -418,8 +414,9 @@ class _Injection:
             if handled:
                 snippet = bound.snippet
                 raise SnippetError(
-                    f"{snippet.describe(snippet.returns)} at line {bound.insertion.lineno} of {self.target}: `return` is "
-                    "not possible inside a `try` or `with`, where the compiler has laid out the exits it knew"
+                    f"{snippet.describe(snippet.returns)} at line {bound.insertion.lineno} of {self.target}: "
+                    "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits "
+                    "that it knew"
                 )
             template = with_exits(template, [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])] * depth)
         if handled and template.opcodes & _SUSPENDING:

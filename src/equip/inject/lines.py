@@ -14,9 +14,11 @@ An exception comes from the instruction that raised it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import compress
 from types import CodeType
+from typing import NamedTuple
 
 from equip import isa
 from equip.code import exceptions
@@ -31,8 +33,7 @@ _FOR_ITER = isa.OP["FOR_ITER"]
 _LOOPS = isa.ops("JUMP_BACKWARD")
 
 
-@dataclass(frozen=True, slots=True)
-class Encounter:
+class Encounter(NamedTuple):
     """One place at which a line is encountered. Positions are code units.
 
     The snippet goes before the instruction at ``at``, for ``ways``; ``place`` is the instruction of the line
@@ -53,27 +54,22 @@ def encounters(code: CodeType) -> dict[int, list[Encounter]]:
 
 class _Lines:
     def __init__(self, code: CodeType) -> None:
+        self.code = code
         self.raw = raw = code.co_code
         self.jumps = find_jumps(raw)
         self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
         self.line_of: list[int | None] = []
         for start, end, line in code.co_lines():
             self.line_of += [line] * ((end - start) // 2)
-        self.starts: list[int] = []  # code unit of each instruction, prefixes included
-        self.ops: list[int] = []  # code unit of its opcode
-        starts, ops = self.starts, self.ops
-        caches, extended = isa.CACHES, isa.EXTENDED_ARG
         opcodes = raw[::2]
-        index, count = 0, len(opcodes)
-        while index < count:
-            starts.append(index)
-            opcode = opcodes[index]
-            while opcode == extended:
-                index += 1
-                opcode = opcodes[index]
-            ops.append(index)
-            index += 1 + caches[opcode]
-        self.first = next(i for i, op in enumerate(self.ops) if raw[2 * op] == isa.RESUME)
+        # Caches are zeros, and no instruction is.
+        self.ops = list(compress(range(len(opcodes)), opcodes))
+        """Code unit of each instruction's opcode."""
+        self.starts = self.ops
+        """Code unit of each instruction's first prefix."""
+        if isa.EXTENDED_ARG in opcodes:
+            self._join_prefixes(opcodes)
+        self.first = bisect_left(self.ops, opcodes.index(isa.RESUME))
         self.jumps_to: dict[int, list[Jump]] = {}
         for jump in self.jumps:
             if jump.opcode not in isa.COMPANION_JUMPS:
@@ -82,28 +78,61 @@ class _Lines:
         for handler in self.handlers:
             self.handlers_to.setdefault(handler.target, []).append(handler)
 
+    def _join_prefixes(self, opcodes: bytes) -> None:
+        """A prefix belongs to the instruction behind it."""
+        starts: list[int] = []
+        ops: list[int] = []
+        prefixed = False
+        for unit in self.ops:
+            if not prefixed:
+                starts.append(unit)
+            prefixed = opcodes[unit] == isa.EXTENDED_ARG
+            if not prefixed:
+                ops.append(unit)
+        self.starts, self.ops = starts, ops
+
     def encounters(self) -> dict[int, list[Encounter]]:
         found: dict[int, list[Encounter]] = {}
-        raw, ops, starts, line_of = self.raw, self.ops, self.starts, self.line_of
-        at_candidates = isa.LINE_EVENTS_AT_CANDIDATES
-        current: int | None = None
-        for i in range(self.first + 1, len(ops)):
-            start = starts[i]
-            opcode = raw[2 * ops[i]]
-            line = line_of[start]
-            special = start in self.jumps_to or start in self.handlers_to
-            if at_candidates:
-                if opcode in _NO_CANDIDATES:
-                    continue
-                starts_line = line != current
-                current = line
-                if line is None or not (starts_line or special):
-                    continue
-            elif line is None or (not special and i > self.first + 1 and line_of[starts[i - 1]] == line):
+        starts = self.starts
+        candidates = self._line_starts()
+        for start in (*self.jumps_to, *self.handlers_to):
+            i = bisect_left(starts, start)
+            if i > self.first and not (
+                isa.LINE_EVENTS_AT_CANDIDATES and self.raw[2 * self.ops[i]] in _NO_CANDIDATES
+            ):
+                candidates.add(i)
+        for i in sorted(candidates):
+            line = self.line_of[starts[i]]
+            if line is None:
                 continue
             here = self._ways(i, line)
             if here:
-                found.setdefault(line, []).extend(here)
+                if line in found:
+                    found[line] += here
+                else:
+                    found[line] = here
+        return found
+
+    def _line_starts(self) -> set[int]:
+        """The instructions behind the first RESUME that begin a line."""
+        starts, ops, raw = self.starts, self.ops, self.raw
+        found: set[int] = set()
+        current: int | None = None
+        for first, end, line in self.code.co_lines():
+            i = bisect_left(starts, first // 2)
+            if i <= self.first:
+                i = self.first + 1
+            last = end // 2
+            if isa.LINE_EVENTS_AT_CANDIDATES:
+                while i < len(ops) and starts[i] < last and raw[2 * ops[i]] in _NO_CANDIDATES:
+                    i += 1
+            if i >= len(ops) or starts[i] >= last:
+                continue
+            if line != current:
+                found.add(i)
+            current = line
+        if not isa.LINE_EVENTS_AT_CANDIDATES and self.first + 1 < len(ops):
+            found.add(self.first + 1)
         return found
 
     # -- the ways into one instruction ---------------------------------------------------------------------

@@ -174,6 +174,21 @@ def bind(
     None when that cannot be known; it is itself None as long as not all the snippets are there, when a name
     that nothing binds is not yet an error.
     """
+    key = (insertion.source, insertion.location, insertion.suppress, insertion.probe, *private, None, *cells)
+    found = target.bound.get(key)
+    if found is None or (known_globals is not None and (target.in_function or parse(insertion.source).braced)):
+        found = target.bound[key] = _bind(insertion, target, private, cells, known_globals)
+    assert isinstance(found, Bound)
+    return found if found.insertion is insertion else Bound(insertion, found.form, found.symbols, found.constants)
+
+
+def _bind(
+    insertion: Insertion,
+    target: Target,
+    private: Collection[str],
+    cells: Collection[str],
+    known_globals: Callable[[], Collection[str] | None] | None,
+) -> Bound:
     snippet = parse(insertion.source)
     names = snippet.ordered
     if snippet.mangled:

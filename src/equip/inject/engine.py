@@ -27,6 +27,7 @@ from equip.inject.variables import (
     own_loads,
     own_returned_values,
 )
+from equip.inject.wrapper import TARGET_QUALNAME, WRAPPER_QUALNAME
 
 _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
@@ -306,7 +307,13 @@ class _Injection:
         return _use_of(bound, template, variables, self.marks)
 
     def _plain_use(self, bound: Bound, unit: int) -> Use:
-        return self._use(bound, self._renamed(bound, self._line_at(unit)))
+        return self._use(bound, self._at_unit(bound, unit))
+
+    def _at_unit(self, bound: Bound, unit: int) -> Template:
+        """The snippet's template as it stands at a code unit."""
+        if not bound.compiled.has_code:
+            return bound.compiled.template
+        return self._renamed(bound, self._line_at(unit))
 
     def _line_at(self, unit: int) -> int:
         """The line of the place at a code unit, as the location table gives it to what is put in there."""
@@ -369,7 +376,7 @@ class _Injection:
         load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
         found = bound.form.derived.get(is_cell)
         if found is None or bound.compiled.has_code:
-            template = _needing(wrapped([store], self._renamed(bound, self._line_at(unit)), [load]), 1)
+            template = _needing(wrapped([store], self._at_unit(bound, unit), [load]), 1)
             found = bound.form.derived[is_cell] = template, 0
         return self._use(bound, found[0], **{RETURN_VALUE: name})
 
@@ -531,25 +538,32 @@ class _Injection:
     def _relocated(self, value: object, line: int) -> object:
         """A nested code object of a snippet as if it had been written in the target."""
         assert isinstance(value, CodeType)
-        target = self.target
-        marker = "__equip_target__.<locals>."
-        found = value.co_qualname.find(marker)
-        qualname = value.co_qualname
-        if found >= 0:
-            around = target.code.co_qualname + ".<locals>." if target.is_function else ""
-            qualname = around + qualname[found + len(marker) :]
-        elif not target.is_module and not target.is_function:
-            _, _, rest = qualname.partition("<locals>.")
-            _, _, own = rest.partition(".")
-            qualname = f"{target.code.co_qualname}.{own or rest}"
-        consts = tuple(self._relocated(c, line) if isinstance(c, CodeType) else c for c in value.co_consts)
+        consts = tuple(
+            self._relocated(constant, line)
+            if isinstance(constant, CodeType)
+            else self._qualname(constant)
+            if isinstance(constant, str) and constant.startswith(WRAPPER_QUALNAME)
+            else constant
+            for constant in value.co_consts
+        )
         return value.replace(
-            co_qualname=qualname,
-            co_filename=target.code.co_filename,
+            co_qualname=self._qualname(value.co_qualname),
+            co_filename=self.target.code.co_filename,
             co_firstlineno=line,
             co_linetable=_flat_lines(value),
             co_consts=consts,
         )
+
+    def _qualname(self, name: str) -> str:
+        """The qualified name of something nested in a snippet, given the one that it has in the wrapper."""
+        target = self.target
+        _, found, own = name.partition(TARGET_QUALNAME)
+        if found:
+            return f"{target.code.co_qualname}.<locals>.{own}" if target.is_function else own
+        if target.is_module or target.is_function:
+            return name
+        own = name.partition("<locals>.")[2].partition(".")[2]
+        return f"{target.code.co_qualname}.{own}"
 
 
 def _flat_lines(code: CodeType) -> bytes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType
 
 TEXT_FIELDS = (
@@ -114,6 +113,13 @@ class Parameters:
     varargs: str | None = None
     keyword_only: tuple[str, ...] = ()
     varkeywords: str | None = None
+    names: tuple[str, ...] = field(init=False)
+    """All names in signature order."""
+
+    def __post_init__(self) -> None:
+        star = (self.varargs,) if self.varargs is not None else ()
+        double = (self.varkeywords,) if self.varkeywords is not None else ()
+        object.__setattr__(self, "names", (*self.positional, *star, *self.keyword_only, *double))
 
     @staticmethod
     def of(code: CodeType) -> Parameters:
@@ -128,13 +134,6 @@ class Parameters:
         return Parameters(
             names[:count], code.co_posonlyargcount, varargs, names[count : count + keywords], varkeywords
         )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names in signature order."""
-        star = (self.varargs,) if self.varargs is not None else ()
-        double = (self.varkeywords,) if self.varkeywords is not None else ()
-        return (*self.positional, *star, *self.keyword_only, *double)
 
     @property
     def shape(self) -> tuple[int, bool, int, bool]:
@@ -179,21 +178,20 @@ class FieldValues:
         value: str | int | None = getattr(self, name)
         return value
 
-    def text(self, field: Field) -> str | None:
+    def text(self, one: Field) -> str | None:
         """What a field is inside a string; None when it has no text."""
-        index = field.argument_index
-        parameters = self.parameters
-        if index is not None:
-            value: object = parameters.names[index] if index < len(parameters.names) else None
-            if value is None:
-                return None
-        elif field.name in VALUE_FIELDS:
-            return None
+        name = one.name
+        if name in TEXT_FIELDS:
+            value: object = self.constant(name)
+        elif name == "arguments":
+            value = self.parameters.text
+        elif name == "call_arguments":
+            value = self.parameters.call_text
+        elif name == "arguments_dict":
+            value = self.parameters.dict_text
         else:
-            lists: Mapping[str, str] = {
-                "arguments": parameters.text,
-                "call_arguments": parameters.call_text,
-                "arguments_dict": parameters.dict_text,
-            }
-            value = lists[field.name] if field.name in lists else self.constant(field.name)
-        return repr(value) if field.conversion == "r" else str(value)
+            index = one.argument_index
+            if index is None or index >= len(self.parameters.names):
+                return None
+            value = self.parameters.names[index]
+        return repr(value) if one.conversion == "r" else str(value)

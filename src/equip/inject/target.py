@@ -80,6 +80,8 @@ class Target:
         """Names that may be variables of inlined comprehensions only; emptied when that is cleared up."""
         self._parameters: Parameters | None = None
         self._fields: FieldValues | None = None
+        self.bound: dict[object, object] = {}
+        """What snippets were bound to it already (``compiling.bind``)."""
         self._encounters: dict[int, list[Encounter]] | None = None
 
     def __str__(self) -> str:

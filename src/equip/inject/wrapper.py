@@ -21,7 +21,12 @@ from equip.inject.substitute import HOLE_TAG
 from equip.inject.target import NameKind
 
 _SENTINEL = "__equip_end__"
+_OUTER = "__equip_outer__"
 _TARGET = "__equip_target__"
+WRAPPER_QUALNAME = f"{_OUTER}.<locals>."
+"""How the qualified names of what is nested in a snippet begin."""
+TARGET_QUALNAME = f"{_TARGET}.<locals>."
+"""What stands in them for the function that is the target."""
 _FAR = 1_000_000
 """Lines of the wrapper's own statements begin here, out of the way of the snippet's."""
 
@@ -117,8 +122,8 @@ def _scoped_lines(scope: Scope) -> tuple[list[str], list[str]]:
     for name, kind in scope.kinds:
         named[kind].append(name)
     free = [name for name in named[NameKind.FREE] if name != "__class__"]
-    lines = [f"def __equip_outer__({', '.join(free)}):"]
-    path = ["__equip_outer__"]
+    lines = [f"def {_OUTER}({', '.join(free)}):"]
+    path = [_OUTER]
     indent = 1
     if scope.class_name is not None and scope.is_function:
         lines.append(f"{' ' * indent}class {scope.class_name}:")

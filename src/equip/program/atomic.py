@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -33,7 +32,7 @@ def write_atomically(path: str, data: bytes, mode: int | None = None) -> None:
     The folder must exist. Raises ``OSError``, and then the old file is as it was.
     """
     before = find_status(path)
-    temporary = f"{path}{TEMPORARY}{secrets.token_hex(4)}"
+    temporary = f"{path}{TEMPORARY}{os.urandom(4).hex()}"
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
     try:
         try:

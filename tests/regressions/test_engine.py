@@ -1,0 +1,195 @@
+"""Failures of the engine, each reduced to the smallest program that showed it."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from types import CodeType
+
+import pytest
+
+import equip
+
+Ask = Callable[[equip.SimpleRewriter], object]
+
+
+def instrumented(source: str, ask: Ask, *names: str) -> CodeType:
+    """``source`` with what ``ask`` wants in each function of these names (``f`` by default)."""
+
+    class Visitor(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            if meth_decl.method_name in (names or ("f",)):
+                ask(equip.SimpleRewriter(meth_decl))
+
+    return equip.instrument_code(compile(source, "program.py", "exec"), Visitor())
+
+
+def run(code: CodeType) -> list[object]:
+    """Run a module; what it and its snippets ``record``."""
+    events: list[object] = []
+    exec(code, {"__name__": "program", "record": lambda *what: events.append(what[0] if len(what) == 1 else what)})
+    return events
+
+
+def test_exception_of_an_inlined_call_is_not_looked_up_in_the_snippet_before_it() -> None:
+    # From 3.13 on it is looked up at the code unit before the CALL: the snippet's last one.
+    source = """
+def g(*arguments): raise ValueError("program")
+def f():
+    try:
+        g(1,
+          2)
+    except ValueError as error:
+        record(str(error))
+for _ in range(20): f()
+"""
+    snippet = "try: len('')\nexcept ValueError: record('snippet')"
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        for line in (5, 6):
+            rewriter.insert_at_line(line, snippet)
+
+    assert run(instrumented(source, ask)) == ["program"] * 20
+
+
+def test_exception_of_an_inlined_call_behind_a_line_snippet_reaches_the_raise_snippet() -> None:
+    source = """
+def g(*arguments): raise ValueError("program")
+def f():
+    g(1,
+      2)
+for _ in range(20):
+    try: f()
+    except ValueError: pass
+"""
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_at_line(4, "record(4)").insert_at_line(5, "record(5)").insert_on_raise("record('raise')")
+
+    assert run(instrumented(source, ask)) == [4, 5, 4, "raise"] * 20
+
+
+def test_super_in_a_snippet_gets_the_first_parameter() -> None:
+    source = """
+class Base:
+    y = 5
+class A(Base):
+    def f(self): return __class__
+A().f()
+"""
+    assert run(instrumented(source, lambda r: r.insert_before("record(super().y)"))) == [5]
+
+
+def test_class_cell_of_a_class_in_the_snippet() -> None:
+    snippet = "class C:\n    def m(self): return __class__.__name__, __class__.__qualname__\nrecord(C().m())"
+    found = run(instrumented("def f(a): return a\nf(1)", lambda r: r.insert_before(snippet)))
+    assert found == [("C", "f.<locals>.C")]
+
+
+def test_names_of_nested_scopes_of_a_snippet_are_its_own() -> None:
+    source = "def outer():\n    x = 1\n    def f(): return 2\n    return f()\nouter()"
+    assert run(instrumented(source, lambda r: r.insert_before("record([x for x in 'a'], (lambda x: x)(1))"))) == [
+        (["a"], 1)
+    ]
+
+
+def test_captured_argument_has_its_own_name() -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_before("fetch = lambda: {arg0}").insert_after("record(fetch.__code__.co_freevars)")
+
+    assert run(instrumented("def f(a): return a\nf(1)", ask)) == [("a",)]
+
+
+def test_nested_code_of_a_snippet_stands_on_the_line_of_its_place() -> None:
+    source = "def f(a):\n    b = 1\n    return a\nf(1)"
+    found = run(instrumented(source, lambda r: r.insert_after("record((lambda: 0).__code__.co_firstlineno)")))
+    assert found == [3]
+
+
+def test_return_at_a_line_behind_an_await() -> None:
+    source = """
+async def f(x):
+    await x
+    return 1
+async def g(): pass
+try: f(g()).send(None)
+except StopIteration as stop: record(stop.value)
+"""
+    assert run(instrumented(source, lambda r: r.insert_at_line(4, "return 'snippet'"))) == ["snippet"]
+
+
+def test_private_name_read_by_a_later_snippet_hides_that_of_the_function_around() -> None:
+    source = """
+counter = 0
+def outer():
+    counter = "enclosing"
+    def f():
+        global counter
+        return counter
+    return f(), counter
+record(outer())
+"""
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_before("counter = 99").insert_after("record(counter)")
+
+    assert run(instrumented(source, ask)) == [99, (0, "enclosing")]
+
+
+def test_field_as_expression_and_in_text_of_one_snippet() -> None:
+    source = "def f(self): return 1\nf(7)"
+    assert run(instrumented(source, lambda r: r.insert_before("record({arg0}, '{arg0}')"))) == [(7, "self")]
+
+
+def test_suppressed_exceptions_are_not_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+class X:
+    def __del__(self): record("freed")
+def f(x):
+    y = 1
+f(X())
+record("after")
+"""
+    reported: list[tuple[str, object]] = []
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda u: reported.append((str(u.exc_value), u.exc_value.__context__))
+    )
+    code = instrumented(source, lambda r: r.insert_before("raise ValueError('B')", suppress=True))
+    gc.disable()
+    try:
+        assert run(code) == ["freed", "after"]
+    finally:
+        gc.enable()
+    assert reported == [("B", None)]
+
+
+def test_returned_constant_at_the_very_end_of_the_code() -> None:
+    # The edit that takes the place of the last instruction removes the last location entry.
+    source = "def f(): return 3\nrecord(f())"
+    assert run(instrumented(source, lambda r: r.insert_after("{return_value} += 1"))) == [4]
+
+
+def test_raise_snippet_leaves_the_frame_at_the_line_that_raised() -> None:
+    source = "def f():\n    x = 1\n    1 / 0\nf()"
+    code = instrumented(source, lambda r: r.insert_on_raise("pass; record(1)"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(code)
+    traceback = caught.value.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    assert traceback is not None
+    assert (traceback.tb_lineno, traceback.tb_frame.f_lineno) == (3, 3)
+
+
+def test_coroutine_with_a_try_in_a_line_snippet() -> None:
+    # Until 3.12 the interpreter's own table of stack effects leaves out what a coroutine resumes with.
+    source = """
+async def f():
+    x = 1
+    return x
+try: f().send(None)
+except StopIteration as stop: record(stop.value)
+"""
+    snippet = "try:\n    record('line')\nexcept ValueError:\n    pass"
+    assert run(instrumented(source, lambda r: r.insert_at_line(3, snippet))) == ["line", 1]

@@ -192,7 +192,7 @@ def test_original_instructions_are_all_there_in_order() -> None:
             checked += 1
             assert program_part(after) == program_part(before), before.co_qualname
             assert after.co_stacksize >= before.co_stacksize
-    assert checked > 1000
+    assert checked > 500
 
 
 def originals_of(code: CodeType) -> Iterator[CodeType]:
@@ -241,7 +241,7 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
     quick = [equip.instrument_code(module, Hits()) for module in modules]
     monkeypatch.setattr(linker, "link_directly", lambda *arguments: None)
     general = [equip.instrument_code(module, Hits()) for module in modules]
-    assert used["directly"] > 800
+    assert used["directly"] > 500
     for one, other in zip(quick, general, strict=True):
         for a, b in zip(all_code(one), all_code(other), strict=True):
             assert a.co_code == b.co_code, a.co_qualname

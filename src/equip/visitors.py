@@ -6,7 +6,7 @@ clean code: what others asked for, now or in an earlier run, is not there.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from equip.code import Instruction
 from equip.program.declarations import Declaration, MethodDeclaration, ModuleDeclaration, TypeDeclaration
@@ -27,7 +27,7 @@ class _DeclarationVisitor:
             if isinstance(declaration, kinds):
                 self.visit(declaration)
 
-    def visit(self, decl: Declaration, /) -> object:
+    def visit(self, decl: Any, /) -> object:
         """Look at a declaration. To be overridden."""
         raise NotImplementedError(f"{type(self).__name__} has no method visit(self, decl)")
 

@@ -1,0 +1,32 @@
+"""Code objects of the standard library: every function, class body and module of some modules of all kinds."""
+
+from __future__ import annotations
+
+import functools
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+
+MODULES = ["_pydecimal", "ast", "asyncio/base_events", "asyncio/streams", "asyncio/taskgroups", "collections/__init__", "contextlib", "dataclasses", "enum", "functools", "http/client", "inspect", "json/decoder", "json/encoder", "opcode", "pickle", "re/_compiler", "sqlite3/dbapi2", "statistics", "subprocess", "tarfile", "traceback", "typing"]
+
+
+@functools.cache
+def code_objects() -> list[CodeType]:
+    """The code objects, in a stable order."""
+    library = Path(sysconfig.get_path("stdlib"))
+    found: list[CodeType] = []
+    for name in MODULES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile((library / f"{name}.py").read_bytes(), f"{name}.py", "exec", dont_inherit=True)
+        found += walk(code)
+    return found
+
+
+def walk(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from walk(constant)

@@ -10,6 +10,7 @@ from types import CodeType
 import pytest
 
 import equip
+from equip.code.locations import Cut, Location, decode, encode, splice
 
 Ask = Callable[[equip.SimpleRewriter], object]
 
@@ -193,3 +194,27 @@ except StopIteration as stop: record(stop.value)
 """
     snippet = "try:\n    record('line')\nexcept ValueError:\n    pass"
     assert run(instrumented(source, lambda r: r.insert_at_line(3, snippet))) == ["line", 1]
+
+
+@pytest.mark.parametrize("first_captures", [False, True])
+def test_returned_value_captured_by_one_of_two_snippets(first_captures: bool) -> None:
+    snippets = ["record({return_value})", "fetch = lambda: {return_value}\nrecord(fetch())"]
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        for snippet in reversed(snippets) if first_captures else snippets:
+            rewriter.insert_after(snippet)
+
+    assert run(instrumented("def f(flag):\n    return flag\nf(5)", ask)) == [5, 5]
+
+
+def test_value_taken_by_a_snippet_that_returns_beside_one_that_captures_it() -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_after("if record: pass\nelse: return 0").insert_after("record((lambda: {return_value})())")
+
+    assert run(instrumented("def f(flag):\n    return flag\nf(5)", ask)) == [5]
+
+
+def test_removed_location_in_front_of_one_without_a_line() -> None:
+    unknown = Location(1, None, None, None, None)
+    table = encode([Location(1, 2, 2, None, None), unknown, Location(1, 3, 3, None, None)], 1)
+    assert decode(splice(table, [Cut(0, [], 1)]), 1) == [unknown, Location(1, 3, 3, None, None)]

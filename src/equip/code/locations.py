@@ -241,7 +241,7 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
             done += 1
             rest, at = entries[done] if done < len(entries) else b"", starts[done]
         if moved and rest:
-            rest = _moved(rest, moved)
+            rest = _carried(entries, done, rest, moved)
     out.append(rest)
     out += entries[done + 1 :]
     if tails:
@@ -257,12 +257,22 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
     return b"".join(out)
 
 
+def _carried(entries: list[bytes], done: int, rest: bytes, lines: int) -> bytes:
+    """Add ``lines`` to the next difference: that of ``rest``, or of the next entry that has one. Returns ``rest``."""
+    if rest[0] & 0x78 != _NONE << 3:
+        return _moved(rest, lines)
+    for i in range(done + 1, len(entries)):
+        if entries[i][0] & 0x78 != _NONE << 3:
+            entries[i] = _moved(entries[i], lines)
+            break
+    return rest
+
+
 def _moved(entry: bytes, lines: int) -> bytes:
     """The entry with ``lines`` added to its own difference."""
     [location] = decode(entry, 0)
-    if location.line is None or location.end_line is None:
-        # Nothing to carry the difference: a position without columns on the line that was reached.
-        return _head(_NO_COLUMNS, location.units) + signed_varint(lines)
+    assert location.line is not None
+    assert location.end_line is not None
     delta = location.line + lines
     return _encode_entry(
         location._replace(line=delta, end_line=location.end_line + lines), delta

@@ -209,7 +209,7 @@ def _bind(
     key: object = None
     if literal is not None:
         values = tuple([target.fields.text(one) for one in literal]) if literal else ()
-        key = _key(insertion, snippet, target, kinds, shape, values)
+        key = _key(insertion, snippet, target, kinds, shape, values, cells)
         form = _forms.get(key)
         if form is not None:
             if target.in_function or snippet.braced:
@@ -221,7 +221,7 @@ def _bind(
     if len(_forms) >= _FORMS_LIMIT:
         _forms.clear()
     values = tuple([target.fields.text(one) for one in literal])
-    _forms[_key(insertion, snippet, target, kinds, shape, values)] = form
+    _forms[_key(insertion, snippet, target, kinds, shape, values, cells)] = form
     return _bound(insertion, form, target)
 
 
@@ -252,6 +252,7 @@ def _key(
     kinds: tuple[NameKind | None, ...],
     shape: object,
     values: tuple[str | None, ...],
+    cells: Collection[str],
 ) -> object:
     """Everything that the form depends on."""
     names = snippet.names.needs_class
@@ -266,6 +267,8 @@ def _key(
         values,
         target.class_name if needs_class else None,
         target.parameters.names[:1] if "super" in names else None,
+        RETURN_VALUE in cells,
+        EXCEPTION in cells,
     )
 
 

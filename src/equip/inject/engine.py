@@ -169,6 +169,8 @@ class _Injection:
         self.cells_added: dict[str, None] = {}
         self.converted: list[str] = []
         """Locals of the function that become cells."""
+        self.cells: set[str] = set()
+        """Variables that some snippet captures: plain locals of the function, private names, symbols of values."""
         self._coverage: places.Coverage | None = None
         self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
@@ -212,6 +214,7 @@ class _Injection:
             if captured <= cells:
                 break
             cells |= captured
+        self.cells = cells
         if cells:
             self.converted = sorted(
                 name for name in cells if target.kind_of(name) in (NameKind.BOUND, NameKind.LOCAL)
@@ -235,7 +238,7 @@ class _Injection:
             if name is None and bound.kinds.get(symbol) in _OWN and symbol not in (RETURN_VALUE, EXCEPTION):
                 name = symbol
             if name is None:
-                is_cell = symbol in bound.compiled.captured
+                is_cell = symbol in bound.compiled.captured or symbol in self.cells
                 name = self._private(bound.insertion, symbol, is_cell)
             found[symbol] = name
         return found
@@ -368,10 +371,8 @@ class _Injection:
 
     def _value_use(self, bound: Bound, unit: int) -> Use:
         """A snippet with the value to be returned in a variable."""
-        name = self._private(bound.insertion, RETURN_VALUE, RETURN_VALUE in bound.compiled.captured)
-        is_cell = name in self.cells_added or bound.kinds.get(RETURN_VALUE) is NameKind.PRIVATE_CELL
-        if is_cell:
-            self.cells_added[name] = None
+        is_cell = RETURN_VALUE in self.cells
+        name = self._private(bound.insertion, RETURN_VALUE, is_cell)
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(RETURN_VALUE))
         load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
         found = bound.form.derived.get(is_cell)
@@ -449,15 +450,16 @@ class _Injection:
 
     def _handler_use(self, bound: Bound, template: Template) -> Use:
         if EXCEPTION in _symbols(template):
-            name = self._private(bound.insertion, EXCEPTION, EXCEPTION in bound.compiled.captured)
+            name = self._private(bound.insertion, EXCEPTION, EXCEPTION in self.cells)
             return self._use(bound, template, **{EXCEPTION: name})
         return self._use(bound, template)
 
     def _handler(self, bound: Bound) -> tuple[Template, int]:
         """A handler that runs the snippet and raises the exception again; and the item that does so."""
-        found = bound.form.derived.get("handler")
+        kind = ("handler", EXCEPTION in self.cells)
+        found = bound.form.derived.get(kind)
         if found is None or bound.compiled.has_code:
-            found = bound.form.derived["handler"] = self._make_handler(bound)
+            found = bound.form.derived[kind] = self._make_handler(bound)
         return found
 
     def _make_handler(self, bound: Bound) -> tuple[Template, int]:
@@ -467,7 +469,7 @@ class _Injection:
         """
         body = self._renamed(bound, self.code.co_firstlineno)
         takes = bound.uses_value
-        is_cell = EXCEPTION in bound.compiled.captured or bound.kinds.get(EXCEPTION) is NameKind.PRIVATE_CELL
+        is_cell = EXCEPTION in self.cells
         store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
         forget = [Item(_LOAD_CONST, Const(None)), store] if takes else []
         drop = [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])]

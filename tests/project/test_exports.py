@@ -1,0 +1,53 @@
+"""What is public: one list, reviewed here. A change of it is a decision, and changes this file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import equip
+
+PUBLIC = """
+    BytecodeObject BytecodeVisitor ClassVisitor EquipError FileReport ImportDeclaration Instruction Instrumentation
+    InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor Program
+    PycError Report SimpleRewriter SnippetError TypeDeclaration UnsupportedPythonError instrument_code provenance
+    restore status
+""".split()
+
+
+def test_all_is_the_list() -> None:
+    assert equip.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_is_there_and_documented(name: str) -> None:
+    found = getattr(equip, name)
+    assert found.__doc__
+    assert found.__module__.startswith("equip")
+
+
+def test_nothing_else_is_there() -> None:
+    assert set(PUBLIC) <= set(dir(equip))
+    with pytest.raises(AttributeError, match="no attribute 'Everything'"):
+        equip.Everything  # noqa: B018
+
+
+def test_errors_have_one_root() -> None:
+    for name in PUBLIC:
+        if name.endswith("Error"):
+            assert issubclass(getattr(equip, name), equip.EquipError)
+
+
+def test_importing_the_package_loads_next_to_nothing() -> None:
+    """What a program pays for ``import equip`` is told by the modules that it brings in."""
+    program = "import sys; before = set(sys.modules); import equip; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"equip", "__future__", "typing", *done.stdout.split()} - {"argparse", "ast"}
+    assert not [name for name in done.stdout.split() if name.startswith("equip.")]
+
+
+def test_types_are_shipped() -> None:
+    assert (Path(equip.__file__).parent / "py.typed").is_file()

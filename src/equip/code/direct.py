@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from equip import isa
 from equip.code import exceptions, locations
+from equip.code.assembly import assemble
 from equip.code.edit import FALLTHROUGH, Edit, Inherit
-from equip.code.fragment import Fragment, Use, assemble
+from equip.code.fragment import Fragment, Use
 from equip.code.locations import Cut
 from equip.code.pools import Pools
 from equip.code.sites import falls_into

@@ -14,13 +14,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import CodeType
+from typing import Any
 
 from equip import isa
 from equip.code import exceptions, locations
+from equip.code.assembly import assemble, instruction
 from equip.code.direct import Direct, link_directly
 from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
-from equip.code.fragment import Fragment, Use, assemble, instruction
+from equip.code.fragment import Fragment, Use
 from equip.code.layout import Layout, Placement
 from equip.code.pools import Pools
 from equip.code.sites import find_jumps, sites_of
@@ -60,26 +62,21 @@ def link(
             consts[index] = child
         if last_const is not None:
             consts.append(last_const)
-    if is_same_frame:
-        return code.replace(
-            co_code=new.units,
-            co_linetable=new.linetable,
-            co_exceptiontable=new.exceptiontable,
-            co_stacksize=new.stack,
-            co_consts=tuple(consts),
-            co_names=tuple(pools.names),
-        )
-    return code.replace(
-        co_code=new.units,
-        co_linetable=new.linetable,
-        co_exceptiontable=new.exceptiontable,
-        co_stacksize=new.stack,
-        co_consts=tuple(consts),
-        co_names=tuple(pools.names),
-        co_varnames=pools.varnames,
-        co_nlocals=len(pools.varnames),
-        co_cellvars=pools.cellvars,
-    )
+    changed: dict[str, Any] = {
+        "co_code": new.units,
+        "co_linetable": new.linetable,
+        "co_exceptiontable": new.exceptiontable,
+        "co_stacksize": new.stack,
+        "co_consts": tuple(consts),
+        "co_names": tuple(pools.names),
+    }
+    if not is_same_frame:
+        changed |= {
+            "co_varnames": pools.varnames,
+            "co_nlocals": len(pools.varnames),
+            "co_cellvars": pools.cellvars,
+        }
+    return code.replace(**changed)
 
 
 _place = attrgetter("at")

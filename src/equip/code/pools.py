@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import CodeType
 
 from equip import isa
-from equip.code.fragment import Resolver
+from equip.code.assembly import Resolver
 
 _PLAIN = (str, bytes, type(None), bool, type(Ellipsis), int)
 

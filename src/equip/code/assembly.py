@@ -1,0 +1,310 @@
+"""Assembly of fragments: symbols become indices, items become code units.
+
+Fragments are kept by what their symbols were resolved to, since most uses of a template resolve alike; and
+where all indices fit in a byte a new one is imprinted from a mould rather than assembled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from equip import isa
+from equip.code.fragment import (
+    END,
+    Const,
+    CoveredUnits,
+    CrossJump,
+    Fragment,
+    Label,
+    Mould,
+    Name,
+    Pair,
+    Position,
+    Slot,
+    Template,
+    Use,
+)
+from equip.code.locations import Piece, injected
+
+
+class Resolver:
+    """What ``assemble`` asks for: where symbols are in one code object. ``Pools`` implements it."""
+
+    names: Sequence[str]
+
+    def load_const(self, value: object) -> tuple[int, int]:
+        """Opcode and argument that push ``value``."""
+        raise NotImplementedError
+
+    def const(self, value: object) -> int:
+        raise NotImplementedError
+
+    def name(self, name: str) -> int:
+        raise NotImplementedError
+
+    def slot(self, name: str) -> int:
+        raise NotImplementedError
+
+
+_IMAGES_LIMIT = 1024
+_LOAD_CONST = isa.OP["LOAD_CONST"]
+
+
+def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] | None = None) -> Fragment:
+    """Code units for ``use`` with the indices of ``pools``; ``reserve`` maps cross jumps to their prefixes."""
+    template = use.template
+    values = _resolved(use, pools)
+    key: object = (tuple(values), use.numbers)
+    if reserve:
+        key = (key, tuple(reserve.items()))
+    found = template.images.get(key)
+    if found is None:
+        if len(template.images) >= _IMAGES_LIMIT:
+            template.images.clear()
+        found = None if reserve else _imprinted(use, values)
+        if found is None:
+            found = _assembled(use, values, reserve or {})
+        template.images[key] = found
+    return found
+
+
+def _imprinted(use: Use, values: Sequence[int | tuple[int, int]]) -> Fragment | None:
+    """The fragment for values that all fit in one byte, from the template's mould; None when some does not."""
+    template = use.template
+    mould = template.moulds.get(use.numbers)
+    if mould is None:
+        mould = template.moulds[use.numbers] = _mould(use)
+        if mould is None:
+            return None
+    fragment, where = mould
+    hot, cold = bytearray(fragment.hot), bytearray(fragment.cold)
+    for value, (opcode, symbol), (is_cold, at) in zip(values, template.symbols, where, strict=True):
+        part = cold if is_cold else hot
+        if isinstance(value, tuple):
+            part[at], arg = value
+        elif isinstance(symbol, Name):
+            arg = (value << isa.NAME_SHIFT[opcode]) | symbol.low
+        else:
+            arg = value
+        if arg > 255:
+            return None
+        part[at + 1] = arg
+    return replace(fragment, hot=bytes(hot), cold=bytes(cold))
+
+
+def _mould(use: Use) -> Mould | None:
+    template = use.template
+    if any(type(item.operand) is Pair for item in template.items):
+        return None
+    zeros: list[int | tuple[int, int]] = [0] * len(template.symbols)
+    fragment = _assembled(use, zeros, {})
+    where: list[tuple[bool, int]] = []
+    for i, item in enumerate(template.items):
+        if type(item.operand) is not int and type(item.operand) is not Label:
+            cold, start, _ = fragment.item_spans[i]
+            where.append((cold, 2 * start))
+    return Mould(fragment, tuple(where))
+
+
+def _resolved(use: Use, pools: Resolver) -> list[int | tuple[int, int]]:
+    """What each of the template's symbols is in one code object: an index, or (opcode, argument) of a constant."""
+    variables = use.variables
+    names = pools.names
+    values: list[int | tuple[int, int]] = []
+    for opcode, symbol in use.template.symbols:
+        kind = type(symbol)
+        if kind is Name:
+            name = symbol[0]
+            values.append(names.index(name) if name in names else pools.name(name))  # type: ignore[arg-type]
+            names = pools.names
+        elif kind is Slot:
+            values.append(pools.slot(variables.get(symbol[0], symbol[0])))  # type: ignore[call-overload]
+        else:
+            value = symbol[0] if kind is Const else use.constants[symbol[0]]
+            values.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
+    return values
+
+
+def _assembled(use: Use, values: Sequence[int | tuple[int, int]], reserve: Mapping[int, int]) -> Fragment:
+    template = use.template
+    units = _units(template, values)
+    prefixes = [max(reserve.get(i, 0), _prefixes(arg)) for i, (_, arg) in enumerate(units)]
+    labelled = [i for i, item in enumerate(template.items) if type(item.operand) is Label]
+    starts = _starts(template, units, prefixes)
+    while _relax(template, units, prefixes, starts, labelled):
+        starts = _starts(template, units, prefixes)
+    return _emit(use, units, prefixes, starts, labelled)
+
+
+_Unit = tuple[tuple[bytes, int], int]
+"""((bytes of a whole instruction in front, opcode), argument): a pair that does not fit becomes two instructions."""
+
+
+def _units(template: Template, values: Sequence[int | tuple[int, int]]) -> list[_Unit]:
+    units: list[_Unit] = []
+    following = iter(values)
+    for opcode, operand, _ in template.items:
+        front = b""
+        arg = 0
+        if type(operand) is int:
+            arg = operand
+        elif type(operand) is Pair:
+            first, arg = next(following), next(following)  # type: ignore[assignment]
+            assert isinstance(first, int)
+            if first < 16 and arg < 16:
+                arg |= first << 4
+            else:
+                single, opcode = isa.PAIRS[opcode]
+                front = instruction(single, first)
+        elif type(operand) is not Label:
+            value = next(following)
+            if isinstance(value, tuple):
+                opcode, arg = value
+            elif type(operand) is Name:
+                arg = (value << isa.NAME_SHIFT[opcode]) | operand.low
+            else:
+                arg = value
+        units.append(((front, opcode), arg))
+    return units
+
+
+def _prefixes(arg: int) -> int:
+    return 0 if arg < 256 else 1 if arg < 1 << 16 else 2 if arg < 1 << 24 else 3
+
+
+def instruction(opcode: int, arg: int, prefixes: int = 0) -> bytes:
+    """One instruction with its prefixes (at least ``prefixes``) and zeroed inline caches."""
+    out = bytearray()
+    for k in range(max(prefixes, _prefixes(arg)), 0, -1):
+        out += bytes((isa.EXTENDED_ARG, (arg >> (8 * k)) & 255))
+    out += bytes((opcode, arg & 255))
+    return bytes(out) + b"\0\0" * isa.CACHES[opcode]
+
+
+def _starts(
+    template: Template, units: Sequence[_Unit], prefixes: Sequence[int]
+) -> list[int]:
+    """Where each item begins, in code units of its part; one more entry: the length of the cold part."""
+    starts: list[int] = []
+    at = 0
+    for i, ((front, opcode), _) in enumerate(units):
+        if i == template.cold_at:
+            at = 0
+        starts.append(at)
+        at += len(front) // 2 + prefixes[i] + 1 + isa.CACHES[opcode]
+    starts.append(at)
+    return starts
+
+
+def _hot_length(
+    template: Template, units: Sequence[_Unit], prefixes: Sequence[int], starts: Sequence[int]
+) -> int:
+    last = template.cold_at - 1
+    if last < 0:
+        return 0
+    (front, opcode), _ = units[last]
+    return starts[last] + len(front) // 2 + prefixes[last] + 1 + isa.CACHES[opcode]
+
+
+def _relax(
+    template: Template,
+    units: list[_Unit],
+    prefixes: list[int],
+    starts: Sequence[int],
+    labelled: Sequence[int],
+) -> bool:
+    """Fill in the jumps within a part; whether one of them needs more prefixes than it has."""
+    grown = False
+    for i in labelled:
+        operand = template.items[i].operand
+        assert type(operand) is Label
+        target = operand.item
+        in_cold = i >= template.cold_at
+        if in_cold if target == END else (target >= template.cold_at) != in_cold:
+            continue  # a cross jump: the linker's
+        (front, opcode), _ = units[i]
+        begin = _hot_length(template, units, prefixes, starts) if target == END else starts[target]
+        end = starts[i] + len(front) // 2 + prefixes[i] + 1 + isa.CACHES[opcode]
+        arg = begin - end if opcode in isa.FORWARD else end - begin
+        assert arg >= 0, f"{isa.OPNAMES[opcode]} jumps the wrong way inside a fragment"
+        units[i] = ((front, opcode), arg)
+        if _prefixes(arg) > prefixes[i]:
+            prefixes[i] = _prefixes(arg)
+            grown = True
+    return grown
+
+
+def _emit(
+    use: Use,
+    units: Sequence[_Unit],
+    prefixes: Sequence[int],
+    starts: Sequence[int],
+    labelled: Sequence[int],
+) -> Fragment:
+    template = use.template
+    cold_at = template.cold_at
+    parts = [
+        front + instruction(opcode, arg, prefixes[i]) for i, ((front, opcode), arg) in enumerate(units)
+    ]
+    jumps: list[CrossJump] = []
+    for i in labelled:
+        operand = template.items[i].operand
+        assert type(operand) is Label
+        cold = i >= cold_at
+        (front, opcode), _ = units[i]
+        if operand.item == END:
+            if not cold:
+                continue
+            target = None
+        elif (operand.item >= cold_at) == cold:
+            continue
+        else:
+            target = Position(not cold, starts[operand.item])
+        jumps.append(CrossJump(i, Position(cold, starts[i] + len(front) // 2), opcode, prefixes[i], target))
+
+    hot_length = _hot_length(template, units, prefixes, starts)
+
+    def position(item: int, cold: bool) -> int:
+        if item == cold_at and not cold:
+            return hot_length
+        return starts[item]
+
+    covered: list[CoveredUnits] = []
+    for start, end, target_item, depth, lasti in template.protected:
+        goal = Position(target_item >= cold_at, starts[target_item])
+        if start < cold_at:
+            covered.append(CoveredUnits(False, starts[start], position(min(end, cold_at), False), goal, depth, lasti))
+        if end > cold_at:
+            covered.append(CoveredUnits(True, starts[max(start, cold_at)], starts[end], goal, depth, lasti))
+    return Fragment(
+        hot=b"".join(parts[:cold_at]),
+        cold=b"".join(parts[cold_at:]),
+        hot_pieces=_pieces(use, parts, 0, cold_at),
+        cold_pieces=_pieces(use, parts, cold_at, len(parts)),
+        is_injected=any(use.marks.values()),
+        jumps=tuple(jumps),
+        covered=tuple(covered),
+        stack=template.stack,
+        item_spans=tuple(
+            (i >= cold_at, starts[i], starts[i] + len(part) // 2) for i, part in enumerate(parts)
+        ),
+        length=hot_length,
+    )
+
+
+def _pieces(use: Use, parts: Sequence[bytes], first: int, last: int) -> tuple[Piece, ...]:
+    runs: list[tuple[int, int]] = []
+    for i in range(first, last):
+        mark = use.marks.get(use.template.items[i].mark, 0)
+        units = len(parts[i]) // 2
+        if runs and runs[-1][1] == mark:
+            runs[-1] = runs[-1][0] + units, mark
+        elif units:
+            runs.append((units, mark))
+    return tuple(injected(units, mark) if mark else units for units, mark in runs)
+
+
+# -- making templates ------------------------------------------------------------------------------------
+
+

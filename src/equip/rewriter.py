@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from equip.callables import call_of
+from equip.inject.callables import call_of
 from equip.inject.request import CodePath, Insertion, JoinPoint
 from equip.program.declarations import Declaration, ImportDeclaration
 

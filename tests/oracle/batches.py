@@ -24,21 +24,24 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *filter(None, [rest])]), "PYTHONHASHSEED": "0"}
 
 
-def run_batch(task: str, program: str, names: Sequence[str]) -> dict[str, list[str]]:
-    """Of each name, what the task found wrong; a worker that dies is started again behind the name it died in."""
+def run_batch(task: str, items: Sequence[str]) -> dict[str, list[str]]:
+    """Of each ``PROGRAM:NAME``, what the task found wrong.
+
+    A worker that dies is started again behind the item that it died in.
+    """
     results: dict[str, list[str]] = {}
-    todo = list(names)
+    todo = list(items)
     while todo:
-        process = start(task, program, tuple(todo))
+        process = start(task, todo)
         results |= parse(process.stdout, process)
-        todo = [name for name in todo if name not in results]
+        todo = [item for item in todo if item not in results]
         if todo and not process.stdout.startswith("start "):
-            return {name: [f"the worker did not start: {process.stderr[-3000:]}"] for name in names}
+            return {item: [f"the worker did not start: {process.stderr[-3000:]}"] for item in items}
     return results
 
 
-def start(task: str, program: str, names: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-X", "faulthandler", "-m", "oracle.worker", task, program, *names]
+def start(task: str, items: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "faulthandler", "-m", "oracle.worker", task, *items]
     run = functools.partial(subprocess.run, capture_output=True, text=True, encoding="utf-8", errors="replace")
     try:
         return run(command, env=environment(), cwd=TESTS, timeout=600)

@@ -232,6 +232,19 @@ CLOSURES = [
         """),
     )),
     Case("lambda_of_return_value", (after("grab = lambda: {return_value}\nrecord(grab(), [{return_value} for _ in '12'])"),), returns_value),
+    Case("captured_by_a_later_snippet", (
+        before("begun_with = [{arguments}]"),
+        after("record({return_value}, begun_with)\nif type({return_value}) is int: {return_value} += 1"),
+        after("grab = lambda: ({return_value}, begun_with)\nrecord(grab())"),
+        on_raise("record({exception}, begun_with)"),
+        on_raise("grab = lambda: ({exception}, begun_with)\nrecord(grab())"),
+        after("if type({return_value}) is int: {return_value} += 1\nrecord(grab())"),
+    ), returns_value, core=True),
+    Case("captured_by_an_earlier_snippet", (
+        before("fetch_later = lambda: (late_value, {arg0})\nlate_value = 0"),
+        after("late_value = {return_value}\nrecord(fetch_later())"),
+        on_raise("late_value = {exception}\n{arg0} = 'rebound'\nrecord(fetch_later())"),
+    ), lambda t: has_argument(t) and returns_value(t)),
     Case("lambda_of_exception", (on_raise("record((lambda: type({exception}).__name__)(), [type({exception}) for _ in 'a'])"),)),
     Case("nested_generator", (
         before("""

@@ -9,7 +9,7 @@ import functools
 import gc
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -104,9 +104,9 @@ def settrace_appends_to(hits: list[Hit], watched: Callable[[CodeType], bool]) ->
         sys.settrace(previous)
 
 
-def compare_hits(expected: list[Hit], got: list[Hit]) -> list[str]:
+def compare_hits(expected: Sequence[object], got: Sequence[object]) -> list[str]:
     """Where the two recordings part, with the function and the lines around that place."""
-    if expected == got:
+    if list(expected) == list(got):
         return []
     at = next((i for i, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), min(len(expected), len(got)))
     return [f"event {at}: after {expected[max(0, at - 3) : at]} expected {expected[at : at + 4]} got {got[at : at + 4]}"]

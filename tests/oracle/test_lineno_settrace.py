@@ -12,21 +12,43 @@ from oracle.programs import programs
 from oracle.workloads import QUICK, WORKLOADS
 
 HUGE = ("very_long_jumps",)
+CORPUS, WORKLOAD = "oracle.linetrace:compare_program", "oracle.linetrace:compare_workload"
 
 
-def slow_unless(quick: bool, name: str) -> object:
-    return name if quick else pytest.param(name, marks=pytest.mark.slow)
+@pytest.fixture(scope="module")
+def corpus() -> dict[str, list[str]]:
+    """What differs in each program, by one worker for all."""
+    return run_batch(CORPUS, [f"{p.name}:lines" for p in programs().values() if p.runs_here and p.name not in HUGE])
 
 
-@pytest.mark.parametrize("name", [slow_unless(name not in HUGE, name) for name in programs()])
-def test_corpus(name: str) -> None:
+@pytest.fixture(scope="module")
+def quick_workloads() -> dict[str, list[str]]:
+    return run_batch(WORKLOAD, [f"-:{name}" for name in QUICK])
+
+
+@pytest.mark.parametrize("name", [name for name in programs() if name not in HUGE])
+def test_corpus(name: str, corpus: dict[str, list[str]]) -> None:
     if not programs()[name].runs_here:
         pytest.skip(f"needs Python {'.'.join(map(str, programs()[name].minimum))}")
-    problems = run_batch("oracle.linetrace:compare_program", name, ["lines"])["lines"]
+    problems = corpus[f"{name}:lines"]
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("name", [slow_unless(name in QUICK, name) for name in WORKLOADS])
-def test_workload(name: str) -> None:
-    problems = run_batch("oracle.linetrace:compare_workload", "-", [name])[name]
+@pytest.mark.parametrize("name", QUICK)
+def test_workload(name: str, quick_workloads: dict[str, list[str]]) -> None:
+    problems = quick_workloads[f"-:{name}"]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HUGE)
+def test_huge_program(name: str) -> None:
+    problems = run_batch(CORPUS, [f"{name}:lines"])[f"{name}:lines"]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in QUICK])
+def test_long_workload(name: str) -> None:
+    problems = run_batch(WORKLOAD, [f"-:{name}"])[f"-:{name}"]
     assert not problems, "\n".join(problems)

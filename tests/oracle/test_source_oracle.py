@@ -17,7 +17,7 @@ EVERYWHERE = ("all_three", "line_variables")
 """Cases that the normal tier runs on every program."""
 SAMPLER = "sampler"
 """The program on which the normal tier runs every case."""
-CORE = ("generators", "coroutines", "closures", "classes", "try_statements", "with_statements")
+CORE = ("generators", "closures", "try_statements")
 """Programs on which the normal tier runs the cases that are marked ``core``."""
 HUGE = {"very_long_jumps": ("all_three", "before_arguments", "line_record")}
 """The only cases for programs that take seconds."""
@@ -47,21 +47,37 @@ def cases_of(program: Program, *, slow: bool) -> list[str]:
     return [c.name for c in ALL.values() if applies(program, c) and is_normal(program, c) is not slow]
 
 
-def check(program: Program, cases: list[str]) -> None:
+def items(program: Program, *, slow: bool) -> list[str]:
+    return [f"{program.name}:{case}" for case in cases_of(program, slow=slow)]
+
+
+def check(program: Program, results: dict[str, list[str]], *, slow: bool) -> None:
+    failures = {item: results[item] for item in items(program, slow=slow) if results[item]}
+    assert not failures, "\n\n".join(f"{item}: " + "\n".join(found) for item, found in failures.items())
+
+
+def skip_unless_it_runs(program: Program) -> None:
     if not program.runs_here:
         pytest.skip(f"needs Python {'.'.join(map(str, program.minimum))}")
-    failures = {name: found for name, found in run_batch(TASK, program.name, cases).items() if found}
-    assert not failures, "\n\n".join(f"{name}: " + "\n".join(found) for name, found in failures.items())
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, list[str]]:
+    """What differs in each pair of the normal tier, by one worker for all."""
+    runnable = [p for p in programs().values() if p.runs_here]
+    return run_batch(TASK, [item for p in runnable for item in items(p, slow=False)])
 
 
 @pytest.mark.parametrize("name", [p.name for p in programs().values() if cases_of(p, slow=False)])
-def test_as_written_in_source(name: str) -> None:
+def test_as_written_in_source(name: str, results: dict[str, list[str]]) -> None:
     program = programs()[name]
-    check(program, cases_of(program, slow=False))
+    skip_unless_it_runs(program)
+    check(program, results, slow=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [p.name for p in programs().values() if cases_of(p, slow=True)])
 def test_as_written_in_source_all(name: str) -> None:
     program = programs()[name]
-    check(program, cases_of(program, slow=True))
+    skip_unless_it_runs(program)
+    check(program, run_batch(TASK, items(program, slow=True)), slow=True)

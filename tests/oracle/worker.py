@@ -1,7 +1,7 @@
 """Runs comparisons in a process of their own, since bad bytecode ends a process without a word.
 
-``python -m oracle.worker TASK PROGRAM NAME...`` prints, for each name, a line ``start NAME`` and then
-a line of JSON: the list of what differs.
+``python -m oracle.worker TASK PROGRAM:NAME...`` prints, for each pair, a line ``start PROGRAM:NAME`` and
+then a line of JSON: the list of what differs.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from oracle import helpers
 from oracle.programs import programs
 
 
-def main(task: str, program_name: str, *names: str) -> None:
+def main(task: str, *items: str) -> None:
     helpers.install()
     warnings.simplefilter("ignore")
     module, _, function = task.rpartition(":")
     perform = getattr(importlib.import_module(module), function)
-    program = programs().get(program_name)
-    for name in names:
-        print(f"start {name}", flush=True)
+    for item in items:
+        program, _, name = item.partition(":")
+        print(f"start {item}", flush=True)
         try:
-            problems = perform(program, name)
+            problems = perform(programs().get(program), name)
         except Exception:
             problems = [traceback.format_exc()]
         print(json.dumps(problems), flush=True)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import CodeType
-from typing import NamedTuple, cast
 
 from equip import isa
 from equip.analysis.depths import stack_depths
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
-from equip.code.fragment import Const, Item, Label, Protected, Slot, Template, Use, wrapped
+from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
-from equip.code.provenance import Marks, has_record
+from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
+from equip.inject.light import find_light, light_edits, use_of
+from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
+from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
 from equip.inject.snippet import parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
 from equip.inject.target import NameKind, Target
@@ -27,12 +29,10 @@ from equip.inject.variables import (
     own_loads,
     own_returned_values,
 )
-from equip.inject.wrapper import TARGET_QUALNAME, WRAPPER_QUALNAME
 
 _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
-_SUSPENDING = isa.ops("RESUME YIELD_VALUE")
 
 
 def instrument(
@@ -44,89 +44,10 @@ def instrument(
     """The target's code object with the insertions linked in, and ``children`` as new constants by index."""
     if not insertions:
         return link(target.code, children=children)
-    light = _light(target, insertions, known_globals)
+    light = find_light(target, insertions, known_globals)
     if light is not None:
-        return link(target.code, _light_edits(target, light), children=children, last_const=light.record)
+        return link(target.code, light_edits(target, light), children=children, last_const=light.record)
     return _Injection(target, insertions, known_globals).linked(children)
-
-
-class _Light(NamedTuple):
-    """The snippets for a function when they only read its variables and stand at its entry and returns.
-
-    That is what most instrumentation asks for; everything else takes ``_Injection``, which does these, too,
-    with the same result.
-    """
-
-    entering: tuple[Use, ...]
-    returning: tuple[Use, ...]
-    record: object
-
-
-_LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER})
-_lights: dict[object, tuple[frozenset[str], _Light | None]] = {}
-"""By the insertions and the kind of function: what becomes of them where all their names are global."""
-
-
-def _light(
-    target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
-) -> _Light | None:
-    if not target.is_function or target.in_function or has_record(target.code):
-        return None
-    key = (target.scope_key, *((one.location, one.source, one.probe, one.suppress) for one in insertions))
-    names, light = _lights.get(key, (None, None))
-    if names is not None and target.sees_as_global(names):
-        return light
-    if any(one.location not in _LIGHT for one in insertions):
-        return None
-    marks = Marks(target.code)
-    entering: list[Use] = []
-    returning: list[Use] = []
-    plain = True
-    for insertion in insertions:
-        if parse(insertion.source).names.bound:
-            return None
-        bound = bind(insertion, target, (), (), known_globals)
-        if not bound.form.is_light:
-            return None
-        template = bound.compiled.template
-        plain = plain and not (bound.snippet.fields or bound.snippet.braced or bound.snippet.mangled)
-        if template.items:
-            use = _use_of(bound, template, bound.symbols, marks)
-            (entering if insertion.location is JoinPoint.BEFORE else returning).append(use)
-    light = _Light(tuple(entering), tuple(returning), marks.record())
-    if plain:
-        names = frozenset().union(*(parse(one.source).ordered for one in insertions))
-        if target.sees_as_global(names) and len(_lights) < 1000:
-            _lights[key] = (names, light)
-    return light
-
-
-def _light_edits(target: Target, light: _Light) -> list[Edit]:
-    code = target.code
-    edits: list[Edit] = []
-    if light.entering:
-        covered = places.Coverage(code).final if target.is_suspendable else None
-        at, line = places.entry(code), code.co_firstlineno
-        edits = [Edit(at, use, 0, FALLTHROUGH, covered, 0, line) for use in light.entering]
-    if light.returning:
-        raw = code.co_code
-        for start, index in places.returns(code):
-            depth = 0 if raw[2 * index] == isa.RETURN_CONST else 1
-            for use in light.returning:
-                edits.append(Edit(start, use, 0, None, INHERIT, depth))
-    return edits
-
-
-def _use_of(bound: Bound, template: Template, variables: Mapping[str, str], marks: Marks) -> Use:
-    """``template``, made from a bound snippet; the same object for code objects that use it in the same way."""
-    numbers = marks.of_template(bound.insertion.probe, template)
-    if variables or bound.constants:
-        return Use(template, variables, bound.constants, numbers)
-    key = (template, tuple(numbers.values()))
-    found = bound.form.uses.get(key)
-    if found is None:
-        found = bound.form.uses[key] = Use(template, {}, {}, numbers)
-    return found
 
 
 def check_place(insertion: Insertion, target: Target) -> None:
@@ -307,16 +228,14 @@ class _Injection:
         """``template``, made from a bound snippet, as this code object uses it."""
         variables = self._variables(bound) if bound.compiled.slots else {}
         variables.update(values)
-        return _use_of(bound, template, variables, self.marks)
+        return use_of(bound, template, variables, self.marks)
 
     def _plain_use(self, bound: Bound, unit: int) -> Use:
         return self._use(bound, self._at_unit(bound, unit))
 
     def _at_unit(self, bound: Bound, unit: int) -> Template:
         """The snippet's template as it stands at a code unit."""
-        if not bound.compiled.has_code:
-            return bound.compiled.template
-        return self._renamed(bound, self._line_at(unit))
+        return self._renamed(bound, self._line_at(unit) if bound.compiled.has_code else 0)
 
     def _line_at(self, unit: int) -> int:
         """The line of the place at a code unit, as the location table gives it to what is put in there."""
@@ -377,7 +296,7 @@ class _Injection:
         load = Item(_OP["LOAD_DEREF" if is_cell else "LOAD_FAST"], Slot(RETURN_VALUE))
         found = bound.form.derived.get(is_cell)
         if found is None or bound.compiled.has_code:
-            template = _needing(wrapped([store], self._at_unit(bound, unit), [load]), 1)
+            template = needing(wrapped([store], self._at_unit(bound, unit), [load]), 1)
             found = bound.form.derived[is_cell] = template, 0
         return self._use(bound, found[0], **{RETURN_VALUE: name})
 
@@ -396,7 +315,7 @@ class _Injection:
         upper = self.code.co_stacksize
         for bound in bounds:
             assert bound.insertion.lineno is not None
-            exact = _needs_depth(bound)
+            exact = bool(bound.compiled.template.protected) or bound.form.returns
             has_code = bound.compiled.has_code
             for at, place, ways, line_there in table[bound.insertion.lineno]:
                 covered = coverage.of_statement(place)
@@ -427,8 +346,8 @@ class _Injection:
                     "that it knew"
                 )
             template = with_exits(template, [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])] * depth)
-        if handled and template.opcodes & _SUSPENDING:
-            template = _handled_suspensions(template)
+        if handled:
+            template = handled_suspensions(template)
         return self._use(bound, template)
 
     def _depth_at(self, unit: int) -> int:
@@ -449,7 +368,7 @@ class _Injection:
         self.guards.append(guard)
 
     def _handler_use(self, bound: Bound, template: Template) -> Use:
-        if EXCEPTION in _symbols(template):
+        if bound.uses_value:
             name = self._private(bound.insertion, EXCEPTION, EXCEPTION in self.cells)
             return self._use(bound, template, **{EXCEPTION: name})
         return self._use(bound, template)
@@ -459,45 +378,15 @@ class _Injection:
         kind = ("handler", EXCEPTION in self.cells)
         found = bound.form.derived.get(kind)
         if found is None or bound.compiled.has_code:
-            found = bound.form.derived[kind] = self._make_handler(bound)
+            body = self._renamed(bound, self.code.co_firstlineno)
+            found = bound.form.derived[kind] = handler(body, bound.uses_value, EXCEPTION in self.cells)
         return found
-
-    def _make_handler(self, bound: Bound) -> tuple[Template, int]:
-        """See ``_handler``. On the stack, upwards: the raising offset, the exception handled before, the exception.
-
-        The offset makes the frame look as if it were still at the program's own line when the handler is left.
-        """
-        body = self._renamed(bound, self.code.co_firstlineno)
-        takes = bound.uses_value
-        is_cell = EXCEPTION in self.cells
-        store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
-        forget = [Item(_LOAD_CONST, Const(None)), store] if takes else []
-        drop = [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])]
-        leave = [*drop, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), *drop]
-        body = with_exits(body, [*forget, *leave])
-        front = [Item(_OP["PUSH_EXC_INFO"])]
-        if takes:
-            front += [Item(_OP["COPY"], 1), store]
-        again = [*forget, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 1)]
-        back = again if body.falls_through else []
-        inside = wrapped(front, body, back)
-        cleanup = [*forget, Item(_OP["COPY"], 3), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 1)]
-        first_cleanup = len(inside.items)
-        first, behind = len(front), len(front) + body.cold_at
-        own = [Protected(first, behind, first_cleanup, 2, True)]
-        if len(inside.items) > inside.cold_at:
-            own.append(Protected(inside.cold_at, len(inside.items), first_cleanup, 2, True))
-        deeper = [protected._replace(depth=protected.depth + 3) for protected in inside.protected]
-        template = Template(
-            (*inside.items, *cleanup), inside.cold_at, (*own, *deeper), max(body.stack + 3, 5)
-        )
-        return template, inside.cold_at - 1
 
     def _unwind_on_close(self) -> None:
         """Make ``close()`` of a suspended frame raise in it, although the program's own code would not notice."""
         raw = self.code.co_code
         for index in range(len(raw) // 2):
-            changed = _handled(raw[2 * index], raw[2 * index + 1])
+            changed = handled_argument(raw[2 * index], raw[2 * index + 1])
             if changed is not None:
                 self.rewritten[index] = (raw[2 * index], changed)
 
@@ -522,122 +411,7 @@ class _Injection:
             )
             self._guard(guard)
 
-    # -- nested code -------------------------------------------------------------------------------------
-
     def _renamed(self, bound: Bound, line: int) -> Template:
-        """The snippet's template with its nested functions named after the target, in its file, on ``line``."""
+        """The snippet's template, its nested code as if written in the target on ``line``."""
         template = bound.compiled.template
-        if not bound.compiled.has_code:
-            return template
-        items = tuple(
-            item._replace(operand=Const(self._relocated(cast("Const", item.operand).value, line)))
-            if _holds_code(item)
-            else item
-            for item in template.items
-        )
-        return Template(items, template.cold_at, template.protected, template.stack)
-
-    def _relocated(self, value: object, line: int) -> object:
-        """A nested code object of a snippet as if it had been written in the target."""
-        assert isinstance(value, CodeType)
-        consts = tuple(
-            self._relocated(constant, line)
-            if isinstance(constant, CodeType)
-            else self._qualname(constant)
-            if isinstance(constant, str) and constant.startswith(WRAPPER_QUALNAME)
-            else constant
-            for constant in value.co_consts
-        )
-        return value.replace(
-            co_qualname=self._qualname(value.co_qualname),
-            co_filename=self.target.code.co_filename,
-            co_firstlineno=line,
-            co_linetable=_flat_lines(value),
-            co_consts=consts,
-        )
-
-    def _qualname(self, name: str) -> str:
-        """The qualified name of something nested in a snippet, given the one that it has in the wrapper."""
-        target = self.target
-        _, found, own = name.partition(TARGET_QUALNAME)
-        if found:
-            return f"{target.code.co_qualname}.<locals>.{own}" if target.is_function else own
-        if target.is_module or target.is_function:
-            return name
-        own = name.partition("<locals>.")[2].partition(".")[2]
-        return f"{target.code.co_qualname}.{own}"
-
-
-def _flat_lines(code: CodeType) -> bytes:
-    """A location table that gives every code unit the code object's first line, without columns."""
-    from equip.code.locations import Location, encode
-
-    units = len(code.co_code) // 2
-    return encode((Location(min(8, units - at), 1, 1, None, None) for at in range(0, units, 8)), 1)
-
-
-def _holds_code(item: Item) -> bool:
-    return isinstance(item.operand, Const) and isinstance(item.operand.value, CodeType)
-
-
-def _symbols(template: Template) -> set[str]:
-    return {item.operand.symbol for item in template.items if isinstance(item.operand, Slot)}
-
-
-def _needing(template: Template, stack: int) -> Template:
-    """The template with a stack need of at least ``stack``."""
-    if template.stack >= stack:
-        return template
-    return Template(template.items, template.cold_at, template.protected, stack)
-
-
-def _needs_depth(bound: Bound) -> bool:
-    """Whether the stack depth at the place is part of the code that is put there."""
-    return bool(bound.compiled.template.protected) or bool(bound.snippet.returns)
-
-
-def with_exits(template: Template, before: Sequence[Item]) -> Template:
-    """``template`` with ``before`` in front of every return of its own; the value stays on top of the stack."""
-    if not before or not template.opcodes & isa.RETURNS:
-        return template
-    items: list[Item] = []
-    new_index: list[int] = []
-    for item in template.items:
-        new_index.append(len(items))
-        if item.opcode in isa.RETURNS:
-            if item.opcode == isa.RETURN_CONST:
-                items.append(Item(_LOAD_CONST, item.operand, item.mark))
-            items += [extra._replace(mark=item.mark) for extra in before]
-            item = Item(_OP["RETURN_VALUE"], 0, item.mark)
-        items.append(item)
-    new_index.append(len(items))
-    items = [
-        item._replace(operand=Label(new_index[item.operand.item]))
-        if isinstance(item.operand, Label) and item.operand.item >= 0
-        else item
-        for item in items
-    ]
-    protected = tuple(
-        Protected(new_index[start], new_index[end], new_index[goal], depth, lasti)
-        for start, end, goal, depth, lasti in template.protected
-    )
-    return Template(tuple(items), new_index[template.cold_at], protected, template.stack + 1)
-
-
-def _handled(opcode: int, arg: int) -> int | None:
-    """The argument of a RESUME or YIELD_VALUE that says that a handler is active; None for others."""
-    if opcode == isa.RESUME and isa.RESUME_NO_HANDLER and arg & isa.RESUME_NO_HANDLER:
-        return arg & ~isa.RESUME_NO_HANDLER
-    if isa.YIELD_COUNTS_HANDLERS and opcode == _OP["YIELD_VALUE"] and arg == 1:
-        return 2
-    return None
-
-
-def _handled_suspensions(template: Template) -> Template:
-    """The template with its suspensions inside a handler of the target's."""
-    items = []
-    for item in template.items:
-        changed = _handled(item.opcode, item.operand) if isinstance(item.operand, int) else None
-        items.append(item if changed is None else item._replace(operand=changed))
-    return Template(tuple(items), template.cold_at, template.protected, template.stack)
-
+        return at_home(template, self.target, line) if bound.compiled.has_code else template

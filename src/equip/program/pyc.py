@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Final
 
+from equip import isa
 from equip.errors import PycError
 
 HEADER_BYTES: Final = 16
@@ -106,7 +107,7 @@ def _foreign_magic(data: bytes) -> str:
     magic = int.from_bytes(data[:2], "little")
     minor = max((m for first, m in _OLDEST_MAGIC_OF_MINOR.items() if first <= magic), default=None)
     other = f"CPython 3.{minor}" if minor is not None and magic < 3750 else "another Python"
-    running = "{}.{}".format(*sys.version_info[:2])
+    running = f"3.{isa.MINOR}"
     if other.endswith(f" {running}"):
         other = f"another build of CPython {running}"
     return (

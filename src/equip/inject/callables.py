@@ -33,7 +33,8 @@ def call_of(function: Callable[..., Any], *, in_memory: bool) -> Call:
         if number == len(registered):
             registered.append(function)  # Kept for good: the code that calls it can live as long as the process.
         return Call(
-            "from equip.callables import registered as _equip_registered", f"_equip_registered[{number}]({arguments})"
+            "from equip.inject.callables import registered as _equip_registered",
+            f"_equip_registered[{number}]({arguments})",
         )
     module, name = _importable_name(function)
     outer, _, rest = name.partition(".")

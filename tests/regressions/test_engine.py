@@ -218,3 +218,19 @@ def test_removed_location_in_front_of_one_without_a_line() -> None:
     unknown = Location(1, None, None, None, None)
     table = encode([Location(1, 2, 2, None, None), unknown, Location(1, 3, 3, None, None)], 1)
     assert decode(splice(table, [Cut(0, [], 1)]), 1) == [unknown, Location(1, 3, 3, None, None)]
+
+
+def test_line_behind_an_exhausted_loop_whose_copy_stands_before_it() -> None:
+    # From 3.12 on `break` has a copy of the return in front of the loop's end, on the same line.
+    source = """
+def f(n):
+    found = []
+    for i in range(n):
+        if i == 5:
+            found.extend([x for x in range(2)])
+            break
+
+    return found
+f(3); f(9)
+"""
+    assert run(instrumented(source, lambda r: r.insert_at_line(9, "record({lineno})"))) == [2, 2]

@@ -15,7 +15,7 @@ An exception comes from the instruction that raised it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 from types import CodeType
 from typing import NamedTuple
@@ -101,6 +101,7 @@ class _Lines:
                 isa.LINE_EVENTS_AT_CANDIDATES and self.raw[2 * self.ops[i]] in _NO_CANDIDATES
             ):
                 candidates.add(i)
+        candidates.update(self._behind_companions())
         for i in sorted(candidates):
             line = self.line_of[starts[i]]
             if line is None:
@@ -112,6 +113,16 @@ class _Lines:
                 else:
                     found[line] = here
         return found
+
+    def _behind_companions(self) -> Iterator[int]:
+        """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
+        if not isa.LINE_EVENTS_AT_CANDIDATES:
+            return
+        for jump in self.jumps:
+            if jump.opcode == _FOR_ITER or jump.opcode == _SEND:
+                i = bisect_left(self.starts, jump.target) + (isa.FOR_ITER_SKIPS if jump.opcode == _FOR_ITER else 1)
+                if self.raw[2 * self.ops[i]] not in _NO_CANDIDATES:
+                    yield i
 
     def _line_starts(self) -> set[int]:
         """The instructions behind the first RESUME that begin a line."""

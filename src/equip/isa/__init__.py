@@ -182,6 +182,9 @@ PUSHES_FRAMES: Final = (
 is looked up in the exception table at the code unit *before* the instruction. The compiler never lets a range begin
 at one of these; nothing that is put in may either."""
 
+FOR_ITER_SKIPS: Final = {11: 0, 12: 1, 13: 2}.get(MINOR, 1)
+"""Instructions at its target that an exhausted FOR_ITER does not execute."""
+
 LOOP_END: Final = 0 if MINOR == 11 else 1 if MINOR == 12 else 2
 """Instructions (END_FOR and its companion) between the target of an exhausted FOR_ITER and the code behind the loop."""
 

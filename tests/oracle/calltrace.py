@@ -47,11 +47,14 @@ class CallVisitor(equip.MethodVisitor):
 
 
 @contextlib.contextmanager
-def snippets_append_to(events: list[Event]) -> Iterator[None]:
-    """GeneratorExit is left out: from 3.13 on the interpreter does not always let it reach a frame."""
+def snippets_append_to(events: list[Event], *, with_generators: bool) -> Iterator[None]:
+    """With the exceptions of generators GeneratorExit is left out.
+
+    From 3.13 on the interpreter does not always let it reach a frame.
+    """
 
     def raised(event: Event, error: BaseException) -> None:
-        if not isinstance(error, GeneratorExit):
+        if not (with_generators and isinstance(error, GeneratorExit)):
             events.append(event)
 
     set_hooks(events.append, raised)
@@ -96,7 +99,7 @@ def setprofile_appends_to(events: list[Event], watched: Callable[[CodeType], boo
         if event == "call":
             if code.co_code[at] == RESUME and not code.co_code[at + 1] & AT_START:
                 events.append(("call", *key))
-        elif opnames(code)[at] in RETURNS:
+        elif opnames(code).get(at) in RETURNS:
             events.append(("return", *key))
         elif not code.co_flags & SUSPENDING:
             events.append(("raise", *key))
@@ -163,21 +166,24 @@ def _program(program: Program, recorder: Recorder, *, with_generators: bool) -> 
     expected: list[Event] = []
     got: list[Event] = []
     name = f"corpus_{program.name}"
+    snippets = snippets_append_to(got, with_generators=with_generators)
     set_hooks(_forget, _forget)
     left = run(plain, name, program.path, around=lambda: recorder(expected, lambda c: id(c) in watched))
-    right = run(instrumented, name, program.path, around=lambda: snippets_append_to(got))
+    right = run(instrumented, name, program.path, around=lambda: snippets)
     if watched and not expected:
         return ["nothing was recorded"]
     leave_out = set() if with_generators else suspending_functions([plain])
-    return compare_hits(comparable(expected, leave_out), comparable(got, leave_out)) + differences(left, right, by_hand=False)
+    problems = compare_hits(comparable(expected, leave_out), comparable(got, leave_out))
+    return problems + differences(left, right, by_hand=False)
 
 
 def _workload(name: str, recorder: Recorder, *, with_generators: bool) -> list[str]:
     visitor = CallVisitor()
     expected: list[Event] = []
     got: list[Event] = []
+    snippets = snippets_append_to(got, with_generators=with_generators)
     set_hooks(_forget, _forget)
-    right = perform(name, Copies(lambda code: equip.instrument_code(code, visitor)), lambda: snippets_append_to(got))
+    right = perform(name, Copies(lambda code: equip.instrument_code(code, visitor)), lambda: snippets)
     plain = Copies()
     watched: set[int] = set()
 
@@ -189,7 +195,8 @@ def _workload(name: str, recorder: Recorder, *, with_generators: bool) -> list[s
     if not expected:
         return ["nothing was recorded"]
     leave_out = set() if with_generators else suspending_functions(list(plain.codes.values()))
-    return compare_hits(comparable(expected, leave_out), comparable(got, leave_out)) + differences(left, right, by_hand=False)
+    problems = compare_hits(comparable(expected, leave_out), comparable(got, leave_out))
+    return problems + differences(left, right, by_hand=False)
 
 
 def profile_program(program: Program, _: str) -> list[str]:

@@ -14,9 +14,10 @@ from oracle.targets import is_function, target_of_code
 class FunctionVisitor(equip.MethodVisitor):
     """Puts the snippets of a case into the functions that it wants."""
 
-    def __init__(self, case: Case, without: set[Refused]) -> None:
+    def __init__(self, case: Case) -> None:
         super().__init__()
-        self.case, self.without = case, without
+        self.case = case
+        self.refused: dict[Refused, str] = {}
 
     def visit(self, decl: Any) -> None:
         if not is_function(decl.code_object):
@@ -25,8 +26,10 @@ class FunctionVisitor(equip.MethodVisitor):
         puts = self.case.puts_for(target)
         rewriter = equip.SimpleRewriter(decl) if puts else None
         for number, put in enumerate(puts):
-            if (target.qualname, target.lineno, number) not in self.without:
+            try:
                 insert(rewriter, put, decl.code_object)
+            except equip.SnippetError as error:
+                self.refused[target.qualname, target.lineno, number] = str(error)
 
 
 class WholeModuleVisitor(equip.ModuleVisitor):
@@ -70,9 +73,10 @@ def insert(rewriter: equip.SimpleRewriter, put: Put, code: CodeType) -> None:
             raise AssertionError(put.where)
 
 
-def instrument(code: CodeType, case: Case, without: set[Refused]) -> CodeType:
-    """The program with the case's snippets, as equip makes it, some insertions left out."""
-    visitors: list[Any] = [FunctionVisitor(case, without)] if case.puts else []
+def instrument(code: CodeType, case: Case) -> tuple[CodeType, dict[Refused, str]]:
+    """The program with the case's snippets, as equip makes it, and what equip refused."""
+    functions = FunctionVisitor(case)
+    visitors: list[Any] = [functions] if case.puts else []
     if case.module_puts:
         visitors.append(WholeModuleVisitor(case))
-    return equip.instrument_code(code, visitors)
+    return equip.instrument_code(code, visitors), functions.refused

@@ -263,12 +263,9 @@ class Place:
     "Names of the functions around it."
 
 
-def body_of(node: FunctionNode) -> Sequence[ast.AST]:
-    return [node.body] if isinstance(node, ast.Lambda) else node.body
-
-
 def function_names(node: FunctionNode) -> Bindings:
-    bindings = Bindings.of(body_of(node))
+    body = [node.body] if isinstance(node, ast.Lambda) else node.body
+    bindings = Bindings.of(body)
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     every += [a for a in (arguments.vararg, arguments.kwarg) if a]
@@ -316,7 +313,7 @@ class Rewrite(ast.NodeTransformer):
         if target.is_lambda:
             target = replace(target, qualname=self.lambdas[target.lineno, target.arguments])
         bindings = function_names(node)
-        used = names_inside(node.args).union(*map(names_inside, body_of(node)))
+        used = names_inside(node)
         enclosing = set().union(*(p.own for p in self.places))
         free = {n for n in used & enclosing if n not in bindings.bound | bindings.globals}
         self._visit_parts(node, qualname, bindings)

@@ -2,9 +2,8 @@
 
     python3 tools/demo.py [--python VERSION]
 
-Installs it, copies it to a scratch folder, instruments the copy with ``examples/counter``,
-and renders the README of this project by its own command, ``python -m markdown``, in an interpreter that
-cannot import equip.
+Installs it, copies it to a scratch folder, instruments the copy with ``examples/counter``, and renders the README of
+this project by its own command, ``python -m markdown``, in an interpreter that cannot import equip.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def _demonstrate(python: Path, folder: Path) -> None:
     print(f"A copy of {installed} is in {package}. To instrument it:\n")
     print(_run([python, ROOT / "examples/counter/counter.py", package]))
     print("To run it, as always (-S: without site-packages, so without equip):\n")
-    html = _run([python, "-S", "-m", "markdown", ROOT / "README.md"], cwd=folder)
+    html = _run([python, "-S", "-m", "markdown", "-x", "markdown.extensions.extra", ROOT / "README.md"], cwd=folder)
     print(f"  {len(html):,} characters of HTML, beginning with {html.splitlines()[0]}\n")
     _show(json.loads((folder / "calls.json").read_text(encoding="utf-8")))
 

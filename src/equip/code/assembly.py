@@ -6,8 +6,7 @@ where all indices fit in a byte a new one is imprinted from a mould rather than 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 from equip import isa
 from equip.code.fragment import (
@@ -16,6 +15,7 @@ from equip.code.fragment import (
     CoveredUnits,
     CrossJump,
     Fragment,
+    Hole,
     Label,
     Mould,
     Name,
@@ -69,7 +69,7 @@ def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] | None = None
     return found
 
 
-def _imprinted(use: Use, values: Sequence[int | tuple[int, int]]) -> Fragment | None:
+def _imprinted(use: Use, values: Sequence[Value]) -> Fragment | None:
     """The fragment for values that all fit in one byte, from the template's mould; None when some does not."""
     template = use.template
     mould = template.moulds.get(use.numbers)
@@ -90,14 +90,25 @@ def _imprinted(use: Use, values: Sequence[int | tuple[int, int]]) -> Fragment | 
         if arg > 255:
             return None
         part[at + 1] = arg
-    return replace(fragment, hot=bytes(hot), cold=bytes(cold))
+    return Fragment(
+        bytes(hot),
+        bytes(cold),
+        fragment.hot_pieces,
+        fragment.cold_pieces,
+        fragment.is_injected,
+        fragment.jumps,
+        fragment.covered,
+        fragment.stack,
+        fragment.item_spans,
+        fragment.length,
+    )
 
 
 def _mould(use: Use) -> Mould | None:
     template = use.template
     if any(type(item.operand) is Pair for item in template.items):
         return None
-    zeros: list[int | tuple[int, int]] = [0] * len(template.symbols)
+    zeros: list[Value] = [0] * len(template.symbols)
     fragment = _assembled(use, zeros, {})
     where: list[tuple[bool, int]] = []
     for i, item in enumerate(template.items):
@@ -107,12 +118,24 @@ def _mould(use: Use) -> Mould | None:
     return Mould(fragment, tuple(where))
 
 
-def _resolved(use: Use, pools: Resolver) -> list[int | tuple[int, int]]:
-    """What each of the template's symbols is in one code object: an index, or (opcode, argument) of a constant."""
-    variables = use.variables
+Value = int | tuple[int, int]
+"""What a symbol is in one code object: an index, or (opcode, argument) of a constant."""
+
+
+def _resolved(use: Use, pools: Resolver) -> list[Value]:
+    return resolve(use.template.symbols, pools, use.variables, use.constants)
+
+
+def resolve(
+    symbols: Iterable[tuple[int, Const | Hole | Name | Slot]],
+    pools: Resolver,
+    variables: Mapping[str, str],
+    constants: Mapping[object, object],
+) -> list[Value]:
+    """What each symbol is in one code object."""
     names = pools.names
-    values: list[int | tuple[int, int]] = []
-    for opcode, symbol in use.template.symbols:
+    values: list[Value] = []
+    for opcode, symbol in symbols:
         kind = type(symbol)
         if kind is Name:
             name = symbol[0]
@@ -121,12 +144,12 @@ def _resolved(use: Use, pools: Resolver) -> list[int | tuple[int, int]]:
         elif kind is Slot:
             values.append(pools.slot(variables.get(symbol[0], symbol[0])))  # type: ignore[call-overload]
         else:
-            value = symbol[0] if kind is Const else use.constants[symbol[0]]
+            value = symbol[0] if kind is Const else constants[symbol[0]]
             values.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
     return values
 
 
-def _assembled(use: Use, values: Sequence[int | tuple[int, int]], reserve: Mapping[int, int]) -> Fragment:
+def _assembled(use: Use, values: Sequence[Value], reserve: Mapping[int, int]) -> Fragment:
     template = use.template
     units = _units(template, values)
     prefixes = [max(reserve.get(i, 0), _prefixes(arg)) for i, (_, arg) in enumerate(units)]
@@ -141,7 +164,7 @@ _Unit = tuple[tuple[bytes, int], int]
 """((bytes of a whole instruction in front, opcode), argument): a pair that does not fit becomes two instructions."""
 
 
-def _units(template: Template, values: Sequence[int | tuple[int, int]]) -> list[_Unit]:
+def _units(template: Template, values: Sequence[Value]) -> list[_Unit]:
     units: list[_Unit] = []
     following = iter(values)
     for opcode, operand, _ in template.items:

@@ -8,16 +8,17 @@ returning None, and the general linker does the same work with the same result (
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
 from equip.code import exceptions, locations
 from equip.code.assembly import assemble
-from equip.code.edit import FALLTHROUGH, Edit, Inherit
-from equip.code.fragment import Fragment, Use
-from equip.code.locations import Cut
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
+from equip.code.exceptions import Handler
+from equip.code.fragment import Use
+from equip.code.locations import Cut, Piece
 from equip.code.pools import Pools
 from equip.code.sites import falls_into
 
@@ -33,51 +34,100 @@ class Direct(NamedTuple):
     stack: int
 
 
+class Image(NamedTuple):
+    """What stands at one place, assembled: code units, their locations, stack need."""
+
+    hot: bytes
+    pieces: tuple[Piece, ...]
+    stack: int
+
+
+class Row(NamedTuple):
+    """``image`` goes in before the instruction at ``at``.
+
+    ``falls``: for what falls through into the instruction only; else for all the ways into it. ``depth`` is the stack
+    depth there, ``covered`` the handler that it is to stand in.
+    """
+
+    at: int
+    image: Image
+    falls: bool = False
+    covered: Handler | Inherit | None = INHERIT
+    depth: int = 0
+
+
 def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct | None:
-    """``code`` with ``edits``, or None where that takes the general linker."""
+    """``code`` with ``edits``, sorted by place, or None where that takes the general linker."""
+    rows: list[Row] = []
+    images: dict[Use, Image | None] = {}
+    for edit in edits:
+        ways, use = edit.ways, edit.use
+        if edit.removed or use is None or not (ways is None or ways is FALLTHROUGH):
+            return None
+        if use in images:
+            image = images[use]
+        else:
+            image = images[use] = joined((use,), pools)
+        if image is None:
+            return None
+        row = Row(edit.at, image, ways is FALLTHROUGH, edit.covered, edit.depth)
+        if rows and rows[-1].at == row.at:
+            last = rows[-1]
+            if last[2:] != row[2:]:
+                return None
+            row = row._replace(image=_behind(last.image, image))
+            rows.pop()
+        rows.append(row)
+    return link_rows(code, rows)
+
+
+def joined(uses: Iterable[Use], pools: Pools) -> Image | None:
+    """The image of ``uses``, one behind the other; None when they have parts that do not stand there."""
+    found: Image | None = None
+    for use in uses:
+        fragment = assemble(use, pools)
+        if fragment.cold or fragment.covered or fragment.jumps:
+            return None
+        image = Image(fragment.hot, fragment.hot_pieces, fragment.stack)
+        found = image if found is None else _behind(found, image)
+    return found
+
+
+def _behind(first: Image, second: Image) -> Image:
+    return Image(first.hot + second.hot, first.pieces + second.pieces, max(first.stack, second.stack))
+
+
+def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
+    """``code`` with what ``rows`` say, in the order of their places; None where that takes the general linker."""
     raw = code.co_code
-    fragments: dict[Use, Fragment] = {}
     places: list[int] = []
     growth = [0]
-    inline: list[list[bytes]] = []
+    grown = done = 0
     cuts: list[Cut] = []
-    bypassed: set[int] = set()
-    last = -1
-    grown = 0
+    bypassed: tuple[int, ...] = ()
     stack = code.co_stacksize
-    for edit in edits:
-        use = edit.use
-        at = edit.at
-        if edit.removed or use is None or at < last:
-            return None
-        image = fragments.get(use)
-        if image is None:
-            image = fragments[use] = assemble(use, pools)
-            if image.cold or image.covered or image.jumps:
+    for at, (hot, pieces, need), falls, _, depth in rows:
+        if depth + need > stack:
+            stack = depth + need
+        grown += len(hot) >> 1
+        if at == done and places:
+            if code.co_exceptiontable or _JUMP.search(raw[::2]):
                 return None
-        if at != last:
-            if edit.ways is FALLTHROUGH:
-                if not falls_into(raw, at):
-                    return None
-                bypassed.add(at)
-            elif edit.ways is not None:
+            # There is one way in: what falls through.
+            cuts[-1] = Cut(at, (*cuts[-1].pieces, *pieces))
+            growth[-1] = grown
+            continue
+        if falls:
+            if not falls_into(raw, at):
                 return None
-            places.append(at)
-            growth.append(grown)
-            inline.append([])
-            cuts.append(Cut(at, []))
-            last = at
-        elif (edit.ways is FALLTHROUGH) != (at in bypassed) or (edit.ways is not None and at not in bypassed):
-            return None
-        inline[-1].append(image.hot)
-        cuts[-1].pieces.extend(image.hot_pieces)  # type: ignore[attr-defined]
-        grown += image.length
-        growth[-1] = grown
-        if edit.depth + image.stack > stack:
-            stack = edit.depth + image.stack
+            bypassed = (*bypassed, at)
+        done = at
+        places.append(at)
+        cuts.append(Cut(at, pieces))
+        growth.append(grown)
     table = code.co_exceptiontable
     if table:
-        moved = _moved_handlers(table, edits, places, growth, bypassed)
+        moved = _moved_handlers(table, rows, places, growth, bypassed)
         if moved is None:
             return None
         table = moved
@@ -86,16 +136,18 @@ def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct
         return None
     parts: list[bytes | bytearray] = []
     done = 0
-    for at, here in zip(places, inline, strict=True):
-        parts.append(adjusted[done : 2 * at])
-        parts += here
-        done = 2 * at
+    for row in rows:
+        at = 2 * row[0]
+        if at != done:
+            parts.append(adjusted[done:at])
+            done = at
+        parts.append(row[1][0])
     parts.append(adjusted[done:])
     return Direct(b"".join(parts), locations.splice(code.co_linetable, cuts), table, stack)
 
 
 def _adjusted_jumps(
-    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: set[int]
+    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int]
 ) -> bytes | bytearray | None:
     """The original code units with their jumps adjusted in place; None where one does not fit."""
     opcodes = raw[::2]
@@ -134,20 +186,20 @@ def _adjusted_jumps(
 
 
 def _moved_handlers(
-    table: bytes, edits: Sequence[Edit], places: Sequence[int], growth: Sequence[int], bypassed: set[int]
+    table: bytes, rows: Sequence[Row], places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int]
 ) -> bytes | None:
     """The exception table moved along; None where a fragment is in another handler than its place."""
     handlers = exceptions.decode(table)
-    for edit in edits:
-        if isinstance(edit.covered, Inherit):
+    for row in rows:
+        if isinstance(row.covered, Inherit):
             continue
-        at = edit.at
+        at = row.at
         here = None
         for handler in handlers:
             if handler.start <= at < handler.end:
                 here = handler
                 break
-        if not exceptions.same_handler(here, edit.covered):
+        if not exceptions.same_handler(here, row.covered):
             return None
     moved: list[exceptions.Handler] = []
     for start, end, target, depth, lasti in handlers:

@@ -19,7 +19,7 @@ from typing import Any
 from equip import isa
 from equip.code import exceptions, locations
 from equip.code.assembly import assemble, instruction
-from equip.code.direct import Direct, link_directly
+from equip.code.direct import Direct, Row, link_directly, link_rows
 from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use
@@ -49,34 +49,47 @@ def link(
     rewritten = rewritten or {}
     if not (edits or guards or rewritten or pools):
         return _with_children(code, children) if children else code
-    is_same_frame = pools is None
     pools = pools or Pools(code)
     edits = sorted(edits, key=_place)
     new = None if guards or rewritten else link_directly(code, edits, pools)
     if new is None:
         new = _Link(code, edits, guards, pools, rewritten).result()
+    return _replaced(code, new, pools, children, last_const)
+
+
+def link_simply(
+    code: CodeType, rows: Sequence[Row], *, pools: Pools, children: Mapping[int, CodeType], last_const: object
+) -> CodeType | None:
+    """What ``link`` does with edits that say the same as ``rows``; None where that needs ``link``."""
+    new = link_rows(code, rows)
+    return None if new is None else _replaced(code, new, pools, children, last_const)
+
+
+def _replaced(
+    code: CodeType, new: Direct, pools: Pools, children: Mapping[int, CodeType] | None, last_const: object
+) -> CodeType:
     consts = pools.consts
     if children or last_const is not None:
         consts = list(consts)
-        for index, child in (children or {}).items():
-            consts[index] = child
+        if children:
+            for index, child in children.items():
+                consts[index] = child
         if last_const is not None:
             consts.append(last_const)
-    changed: dict[str, Any] = {
-        "co_code": new.units,
-        "co_linetable": new.linetable,
-        "co_exceptiontable": new.exceptiontable,
-        "co_stacksize": new.stack,
-        "co_consts": tuple(consts),
-        "co_names": tuple(pools.names),
-    }
-    if not is_same_frame:
-        changed |= {
-            "co_varnames": pools.varnames,
-            "co_nlocals": len(pools.varnames),
-            "co_cellvars": pools.cellvars,
-        }
-    return code.replace(**changed)
+    frame: dict[str, Any] = (
+        {}
+        if pools.is_same_frame
+        else {"co_varnames": pools.varnames, "co_nlocals": len(pools.varnames), "co_cellvars": pools.cellvars}
+    )
+    return code.replace(
+        co_code=new.units,
+        co_linetable=new.linetable,
+        co_exceptiontable=new.exceptiontable,
+        co_stacksize=new.stack,
+        co_consts=tuple(consts),
+        co_names=tuple(pools.names),
+        **frame,
+    )
 
 
 _place = attrgetter("at")

@@ -10,9 +10,9 @@ the line as a difference to the entry before. Source: CPython ``InternalDocs/cod
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress, count
 from typing import NamedTuple
 
 from equip.code.varint import read_signed_varint, read_varint, signed_varint, varint
@@ -29,6 +29,7 @@ _ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
 _PAYLOAD = bytes(range(128))
 _UNITS = bytes((first & 7) + 1 for first in range(256))
 """The code units that an entry covers, by its first byte."""
+_IS_HEAD = bytes(byte >> 7 for byte in range(256))
 _SIGNED_VARINT = re.compile(rb"[\x40-\x7f]*[\x00-\x3f]")
 
 
@@ -121,6 +122,8 @@ class Injected(NamedTuple):
 
     head: bytes
     rest: bytes
+    still: bytes
+    """The whole, where delta is 0."""
 
 
 Piece = Injected | int
@@ -149,7 +152,7 @@ def injected(units: int, mark: int) -> Injected:
     rest = payload
     while (units := units - 8) > 0:
         rest += _head(_LONG, min(units, 8)) + b"\0" + payload
-    return Injected(head, rest)
+    return Injected(head, rest, head + b"\0" + rest)
 
 
 def is_mark(location: Location) -> bool:
@@ -157,27 +160,34 @@ def is_mark(location: Location) -> bool:
     return location.column is None and location.end_column is not None
 
 
-def _delta(entry: bytes) -> bytes:
-    """By how much an entry moves the line, as a signed varint."""
-    kind = (entry[0] >> 3) & 15
+_MOVING = frozenset(kind << 3 for kind in (_ONE_LINE_0 + 1, _ONE_LINE_2, _NO_COLUMNS, _LONG))
+"""The kinds of entry that can move the line."""
+
+
+def _split(entry: bytes) -> tuple[bytes, bytes]:
+    """By how much an entry moves the line, as a signed varint; and the entry for the same position without that."""
+    first = entry[0]
+    kind = (first >> 3) & 15
     if kind in (_NO_COLUMNS, _LONG):
-        found = _SIGNED_VARINT.match(entry, 1)
-        if found is None:
-            raise InvalidCodeError("location table: truncated in its last entry")
-        return found.group()
+        end = 2
+        if entry[1] & 0x40:
+            found = _SIGNED_VARINT.match(entry, 1)
+            if found is None:
+                raise InvalidCodeError("location table: truncated in its last entry")
+            end = found.end()
+        return entry[1:end], entry[:1] + b"\0" + entry[end:]
     if kind in (_ONE_LINE_0 + 1, _ONE_LINE_2):
-        return bytes([(kind - _ONE_LINE_0) << 1])
-    return b"\0"
+        return _ONE_OR_TWO[kind - _ONE_LINE_0], _ONE_LINE_HEADS[first & 7] + entry[1:]
+    return b"\0", entry
+
+
+_ONE_OR_TWO = (b"\0", b"\2", b"\4")
+_ONE_LINE_HEADS = tuple(bytes([0x80 | (_ONE_LINE_0 << 3) | units]) for units in range(8))
 
 
 def _still(entry: bytes) -> bytes:
     """The entry for the same position once the line counter is already there."""
-    kind = (entry[0] >> 3) & 15
-    if kind in (_NO_COLUMNS, _LONG):
-        return entry[:1] + b"\0" + entry[1 + len(_delta(entry)) :]
-    if kind in (_ONE_LINE_0 + 1, _ONE_LINE_2):
-        return bytes([0x80 | (_ONE_LINE_0 << 3) | (entry[0] & 7)]) + entry[1:]
-    return entry
+    return _split(entry)[1]
 
 
 def _resized(entry: bytes, units: int) -> bytes:
@@ -200,36 +210,54 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
     ``last_line`` is the line at which the table ends, for the ``tails`` behind it.
 
     What is not cut keeps its line, columns and order; the line counter of everything behind a cut is unmoved.
+    Entries that no cut is in are copied in one piece, not looked at.
     """
-    entries: list[bytes] = _ENTRY.findall(linetable)
-    starts = list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))
+    for cut in cuts:
+        if cut[2]:
+            linetable = _carrying(linetable, cuts)
+            break
+    starts = _starts(linetable)
+    heads = list(compress(count(), linetable.translate(_IS_HEAD)))
+    """Where each entry begins in the table, and where the last ends."""
+    last = len(heads)
+    heads.append(len(linetable))
     out: list[bytes] = []
-    done = 0  # entries[:done] are copied
-    rest = entries[0] if entries else b""  # what is left of entries[done]
+    copied = 0  # bytes of the table that are in ``out``, or in ``rest``
+    done = 0  # the entry that the last cut was in
+    rest = b""  # what is left of it, where that is not as it was
     at = 0  # the code unit at which rest begins
     for index, pieces, removed in cuts:
         holder = bisect_right(starts, index, done) - 1
-        if holder > done:
-            out.append(rest)
-            out += entries[done + 1 : holder]
-            if holder == len(entries):
+        if holder != done or not rest:
+            if holder >= last:
                 raise InvalidCodeError(f"location table: ends before code unit {index}")
-            done, rest, at = holder, entries[holder], starts[holder]
+            first = heads[holder]
+            out.append(rest)
+            out.append(linetable[copied:first])
+            done, at = holder, starts[holder]
+            if at == index and linetable[first] & 0x78 not in _MOVING and not removed:
+                for piece in pieces:
+                    if isinstance(piece, int):
+                        out.append(_repeated(linetable[first : heads[holder + 1]], piece))
+                    else:
+                        out.append(piece[2])
+                copied, rest = first, b""
+                continue
+            copied = heads[holder + 1]
+            rest = linetable[first:copied]
         if index > at:
             out.append(_resized(rest, index - at))
             rest = _resized(_still(rest), starts[done + 1] - index)
             at = index
         delta, still = b"\0", rest
-        if 0x58 <= rest[0] & 0x78 < 0x78:  # a kind that moves the line
-            delta, still = _delta(rest), _still(rest)
+        if rest[0] & 0x78 in _MOVING:
+            delta, still = _split(rest)
         for piece in pieces:
             if isinstance(piece, int):
                 out.append(_repeated(rest, piece))
             else:
-                head, tail = piece
-                out += (head, delta, tail)
+                out += (piece[0], delta, piece[1])
             rest, delta = still, b"\0"
-        moved = 0
         while removed:
             units = starts[done + 1] - at
             if removed < units:
@@ -237,13 +265,11 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
                 at += removed
                 break
             removed -= units
-            moved += read_signed_varint(iter(_delta(rest)))
             done += 1
-            rest, at = entries[done] if done < len(entries) else b"", starts[done]
-        if moved and rest:
-            rest = _carried(entries, done, rest, moved)
+            rest, at = linetable[heads[done] : heads[done + 1]] if done < last else b"", starts[done]
+            copied = heads[min(done + 1, last)]
     out.append(rest)
-    out += entries[done + 1 :]
+    out.append(linetable[copied:])
     if tails:
         line = last_line
         for pieces, goal in tails:
@@ -257,15 +283,27 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
     return b"".join(out)
 
 
-def _carried(entries: list[bytes], done: int, rest: bytes, lines: int) -> bytes:
-    """Add ``lines`` to the next difference: that of ``rest``, or of the next entry that has one. Returns ``rest``."""
-    if rest[0] & 0x78 != _NONE << 3:
-        return _moved(rest, lines)
-    for i in range(done + 1, len(entries)):
-        if entries[i][0] & 0x78 != _NONE << 3:
-            entries[i] = _moved(entries[i], lines)
-            break
-    return rest
+def _starts(linetable: bytes) -> list[int]:
+    """The first code unit of each entry, and the end of the last."""
+    return list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))
+
+
+def _carrying(linetable: bytes, cuts: Sequence[Cut]) -> bytes:
+    """``linetable`` with the lines by which entries that ``cuts`` drop move the counter added to what follows them."""
+    entries: list[bytes] = _ENTRY.findall(linetable)
+    starts = _starts(linetable)
+    for index, pieces, removed in cuts:
+        first = bisect_left(starts, index)  # what the cut begins inside of has moved the counter already
+        if pieces and first < len(entries) and starts[first] == index:
+            first += 1  # as the first piece will have
+        behind = bisect_right(starts, index + removed) - 1
+        moved = sum(read_signed_varint(iter(_split(entry)[0])) for entry in entries[first:behind])
+        if moved:
+            for i in range(behind, len(entries)):
+                if entries[i][0] & 0x78 != _NONE << 3:
+                    entries[i] = _moved(entries[i], moved)
+                    break
+    return b"".join(entries)
 
 
 def _moved(entry: bytes, lines: int) -> bytes:

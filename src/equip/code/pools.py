@@ -7,6 +7,7 @@ one exception are the slots of cells and free variables, which stand behind the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from types import CodeType
 
@@ -14,6 +15,8 @@ from equip import isa
 from equip.code.assembly import Resolver
 
 _PLAIN = (str, bytes, type(None), bool, type(Ellipsis), int)
+_QUIETLY_EQUAL = not sys.flags.bytes_warning
+"""Whether comparing text with bytes is no offence (``python -b``)."""
 
 
 def constant_key(value: object) -> object:
@@ -35,29 +38,38 @@ class Pools(Resolver):
 
     def __init__(self, code: CodeType, locals_added: Sequence[str] = (), cells_added: Sequence[str] = ()) -> None:
         self.code = code
+        self.is_same_frame = not (locals_added or cells_added)
         self.consts: tuple[object, ...] | list[object] = code.co_consts
         self.names: Sequence[str] = code.co_names
-        self.varnames = (*code.co_varnames, *locals_added)
-        self.cellvars = (*code.co_cellvars, *cells_added)
-        self.freevars = code.co_freevars
+        self._locals_added = locals_added
+        self._cells_added = cells_added
         self._slots: dict[str, int] | None = None
-        self._has_docstring = (
-            bool(code.co_flags & isa.DOCSTRING_FLAG)
-            if isa.DOCSTRING_FLAG
-            else bool(code.co_consts) and isinstance(code.co_consts[0], str)
-        )
+
+    @property
+    def _has_docstring(self) -> bool:
+        code = self.code
+        if isa.DOCSTRING_FLAG:
+            return bool(code.co_flags & isa.DOCSTRING_FLAG)
+        return bool(code.co_consts) and isinstance(code.co_consts[0], str)
 
     # -- variables ---------------------------------------------------------------------------------
+
+    @property
+    def varnames(self) -> tuple[str, ...]:
+        return (*self.code.co_varnames, *self._locals_added)
+
+    @property
+    def cellvars(self) -> tuple[str, ...]:
+        return (*self.code.co_cellvars, *self._cells_added)
 
     @property
     def slots(self) -> dict[str, int]:
         """Index in the frame by name; a parameter or local that is a cell keeps the local's index."""
         if self._slots is None:
-            own = set(self.varnames)
-            cells = [name for name in self.cellvars if name not in own]
-            # Last one wins in a dict: go backwards so that the first slot of a name is the one that is found.
-            order = [*self.varnames, *cells, *self.freevars]
-            self._slots = {order[i]: i for i in range(len(order) - 1, -1, -1)}
+            varnames = self.varnames
+            cells = [name for name in self.cellvars if name not in varnames]
+            order = (*varnames, *cells, *self.code.co_freevars)
+            self._slots = dict(zip(reversed(order), range(len(order) - 1, -1, -1), strict=True))
         return self._slots
 
     def slot(self, name: str) -> int:
@@ -66,7 +78,7 @@ class Pools(Resolver):
     def moved_slots(self) -> list[int] | None:
         """New index of each slot of the original code, or None when none has moved."""
         code = self.code
-        if len(self.varnames) == len(code.co_varnames) and len(self.cellvars) == len(code.co_cellvars):
+        if self.is_same_frame:
             return None
         own = set(code.co_varnames)
         cells = [name for name in code.co_cellvars if name not in own]
@@ -87,7 +99,7 @@ class Pools(Resolver):
     def const(self, value: object) -> int:
         consts = self.consts
         kind = type(value)
-        if kind is str and value not in consts:
+        if _QUIETLY_EQUAL and kind in _PLAIN and value not in consts:
             pass  # the most frequent case, at C speed
         elif kind is CodeType:
             for index, found in enumerate(consts):
@@ -95,8 +107,9 @@ class Pools(Resolver):
                     return index
         else:
             key = constant_key(value)
+            has_docstring = self._has_docstring
             for index, found in enumerate(consts):
-                if type(found) is kind and constant_key(found) == key and (index or not self._has_docstring):
+                if type(found) is kind and constant_key(found) == key and (index or not has_docstring):
                     return index
         if type(consts) is tuple:
             self.consts = consts = list(consts)

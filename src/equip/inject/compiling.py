@@ -85,6 +85,11 @@ class Bound:
     def uses_value(self) -> bool:
         return self.form.uses_value
 
+    @property
+    def has_effect(self) -> bool:
+        """Whether there is anything of it to put in."""
+        return self.form.uses_value or bool(self.form.compiled.template.items)
+
 
 def private_names(snippet: Snippet, target: Target) -> frozenset[str]:
     """The names (mangled) that the snippet binds and the function does not have."""

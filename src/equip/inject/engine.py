@@ -7,7 +7,8 @@ from types import CodeType
 
 from equip import isa
 from equip.analysis.depths import stack_depths
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard, Inherit
+from equip.code.exceptions import Handler
 from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
@@ -15,7 +16,7 @@ from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
-from equip.inject.light import find_light, light_edits, use_of
+from equip.inject.light import find_light, linked, use_of
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
@@ -46,13 +47,17 @@ def instrument(
         return link(target.code, children=children)
     light = find_light(target, insertions, known_globals)
     if light is not None:
-        return link(target.code, light_edits(target, light), children=children, last_const=light.record)
+        return linked(target, light, children)
+    for insertion in insertions:
+        check_place(insertion, target)
     return _Injection(target, insertions, known_globals).linked(children)
 
 
 def check_place(insertion: Insertion, target: Target) -> None:
     """Raise ``JoinPointError`` where the join point does not exist in the target."""
     location = insertion.location
+    if location is JoinPoint.LINENO and type(insertion.lineno) is int and insertion.lineno in target.encounters:
+        return
     if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT) and not target.is_module:
         raise JoinPointError(f"{location.name} exists only in a module, not in {target}: use the module's declaration")
     if location is JoinPoint.AFTER and not target.is_function:
@@ -61,14 +66,13 @@ def check_place(insertion: Insertion, target: Target) -> None:
         )
     if location is JoinPoint.LINENO:
         line = insertion.lineno
-        if not isinstance(line, int) or isinstance(line, bool):
+        if type(line) is not int:
             raise JoinPointError(f"LINENO needs a line number, not {line!r} ({target})")
-        if line not in target.encounters:
-            lines = sorted(target.encounters)
-            below = [known for known in lines if known < line][-2:]
-            above = [known for known in lines if known > line][:2]
-            near = ", ".join(map(str, below + above)) or "none"
-            raise JoinPointError(f"line {line} has no code in {target}; the nearest lines that have: {near}")
+        lines = sorted(target.encounters)
+        below = [known for known in lines if known < line][-2:]
+        above = [known for known in lines if known > line][:2]
+        near = ", ".join(map(str, below + above)) or "none"
+        raise JoinPointError(f"line {line} has no code in {target}; the nearest lines that have: {near}")
 
 
 class _Injection:
@@ -97,9 +101,14 @@ class _Injection:
         self._depths: dict[int, int] | None = None
         self._line_of: list[int] | None = None
         self.at: dict[JoinPoint, list[Bound]] = {}
-        for bound in self._bind(insertions, known_globals):
-            if bound.compiled.template.items or bound.uses_value:
-                self.at.setdefault(bound.insertion.location, []).append(bound)
+        self.lines: list[tuple[int, Bound]] = []
+        for insertion, bound in zip(insertions, self._bind(insertions, known_globals), strict=True):
+            if bound.has_effect:
+                if insertion.location is JoinPoint.LINENO:
+                    assert insertion.lineno is not None
+                    self.lines.append((insertion.lineno, bound))
+                else:
+                    self.at.setdefault(insertion.location, []).append(bound)
 
     @property
     def coverage(self) -> places.Coverage:
@@ -112,26 +121,29 @@ class _Injection:
     def _bind(
         self, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
     ) -> list[Bound]:
-        """Compile the snippets; again when one of them captures a variable that others use as a plain local."""
+        """Compile the snippets; again when one of them captures a variable that others use as a plain local.
+
+        Insertions that differ in their line only get the same ``Bound``, with the insertion that came first.
+        """
         target = self.target
         groups: dict[tuple[str, int], frozenset[str]] = {}
-        for insertion in insertions:
-            group = (insertion.probe, insertion.group)
-            names = private_names(parse(insertion.source), target)
-            groups[group] = groups[group] | names if group in groups else names
+        for source, probe, group in {(one.source, one.probe, one.group): None for one in insertions}:
+            names = private_names(parse(source), target)
+            known = groups.get((probe, group))
+            groups[probe, group] = names if known is None else known | names
         cells: set[str] = set()
         while True:
             bounds: list[Bound] = []
             alike: dict[object, Bound] = {}
             for one in insertions:
-                key = (one.source, one.location, one.suppress, one.probe, one.group)
+                key = one[:2] + one[3:]  # all but the line
                 bound = alike.get(key)
                 if bound is None:
                     bound = alike[key] = bind(one, target, groups[one.probe, one.group], cells, known_globals)
-                    bounds.append(bound)
-                else:
-                    bounds.append(Bound(one, bound.form, bound.symbols, bound.constants))
-            captured = {name for bound in bounds if bound.compiled.captured for name in self._captured(bound)}
+                bounds.append(bound)
+            captured = {
+                name for bound in alike.values() if bound.compiled.captured for name in self._captured(bound)
+            }
             if captured <= cells:
                 break
             cells |= captured
@@ -197,8 +209,8 @@ class _Injection:
         for location in (JoinPoint.IMPORT, JoinPoint.MODULE_ENTER, JoinPoint.BEFORE):
             if location in at:
                 self._at_entry(at[location])
-        if JoinPoint.LINENO in at:
-            self._at_lines(at[JoinPoint.LINENO])
+        if self.lines:
+            self._at_lines()
         if JoinPoint.AFTER in at:
             self._at_returns(at[JoinPoint.AFTER])
         if JoinPoint.RAISE in at:
@@ -302,8 +314,9 @@ class _Injection:
 
     # -- lines -------------------------------------------------------------------------------------------
 
-    def _at_lines(self, bounds: Sequence[Bound]) -> None:
+    def _at_lines(self) -> None:
         table = self.target.encounters
+        bounds = dict.fromkeys(bound for _, bound in self.lines)
         stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
         if stored:
             own_loads(self.code, stored, self.rewritten)
@@ -311,37 +324,39 @@ class _Injection:
         elsewhere: list[Edit] = []
         uses: dict[object, Use] = {}
         coverage = self.coverage
+        handlers = coverage.handlers
         default = self.code.co_firstlineno
         upper = self.code.co_stacksize
-        for bound in bounds:
-            assert bound.insertion.lineno is not None
-            exact = bool(bound.compiled.template.protected) or bound.form.returns
+        for lineno, bound in self.lines:
             has_code = bound.compiled.has_code
-            for at, place, ways, line_there in table[bound.insertion.lineno]:
-                covered = coverage.of_statement(place)
-                handled = covered is not None and not coverage.is_final(covered)
+            exact = bool(bound.compiled.template.protected) or bound.form.returns
+            for at, place, ways, line_there in table[lineno]:
+                covered: Handler | Inherit | None = INHERIT
+                handled = False
+                if handlers:
+                    around = coverage.of_statement(place)
+                    handled = around is not None and not coverage.is_final(around)
+                    if at != place or around is not coverage.at(place):
+                        covered = around
                 depth = self._depth_at(place) if exact else 0
                 line = line_there or default
-                asked = bound.insertion
-                key = (bound.form, asked.probe, asked.group, handled, depth, line if has_code else 0)
+                key = (bound, handled, depth, line if has_code else 0)
                 use = uses.get(key)
                 if use is None:
-                    use = uses[key] = self._line_use(bound, handled, depth, line)
-                at_rest = covered is None and not coverage.handlers
-                at_rest = at_rest or (at == place and covered is coverage.at(place))
-                edit = Edit(at, use, 0, ways, INHERIT if at_rest else covered, depth if exact else upper, line)
+                    use = uses[key] = self._line_use(bound, lineno, handled, depth, line)
+                edit = Edit(at, use, 0, ways, covered, depth if exact else upper, line)
                 (here if at == place else elsewhere).append(edit)
         # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
         self.edits += here + elsewhere
 
-    def _line_use(self, bound: Bound, handled: bool, depth: int, line: int) -> Use:
+    def _line_use(self, bound: Bound, lineno: int, handled: bool, depth: int, line: int) -> Use:
         """The snippet as it stands at a line, inside a handler of the function or not."""
         template = self._renamed(bound, line)
         if bound.form.returns:
             if handled:
                 snippet = bound.snippet
                 raise SnippetError(
-                    f"{snippet.describe(snippet.returns)} at line {bound.insertion.lineno} of {self.target}: "
+                    f"{snippet.describe(snippet.returns)} at line {lineno} of {self.target}: "
                     "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits "
                     "that it knew"
                 )

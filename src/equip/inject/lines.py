@@ -30,6 +30,7 @@ _NO_CANDIDATES = isa.ops("RESUME END_FOR END_SEND END_ASYNC_FOR") | isa.ops("POP
 _SEND = isa.OP["SEND"]
 _YIELD = isa.OP["YIELD_VALUE"]
 _FOR_ITER = isa.OP["FOR_ITER"]
+_END_FOR = isa.OP.get("END_FOR", -1)
 _LOOPS = isa.ops("JUMP_BACKWARD")
 
 
@@ -102,11 +103,19 @@ class _Lines:
             ):
                 candidates.add(i)
         candidates.update(self._behind_companions())
+        line_of, jumps_to, handlers_to, leaving = self.line_of, self.jumps_to, self.handlers_to, isa.NO_FALLTHROUGH
         for i in sorted(candidates):
-            line = self.line_of[starts[i]]
+            start = starts[i]
+            line = line_of[start]
             if line is None:
                 continue
-            here = self._ways(i, line)
+            if start not in jumps_to and start not in handlers_to:
+                # Only what falls through comes here.
+                if self.raw[2 * self.ops[i - 1]] in leaving or not self._fires_falling(i, line):
+                    continue
+                here = [Encounter(start, start, None, line)]
+            else:
+                here = self._ways(i, line)
             if here:
                 if line in found:
                     found[line] += here
@@ -188,21 +197,19 @@ class _Lines:
 
     def _fires_falling(self, i: int, line: int) -> bool:
         previous = i - 1
-        opcode = self.raw[2 * self.ops[previous]]
+        differs = self.line_of[self.starts[previous]] != line
         if not isa.LINE_EVENTS_AT_CANDIDATES:
-            return previous <= self.first or self.line_of[self.starts[previous]] != line
-        loop = self._loop_that_ends_before(i)
-        if loop is not None:
-            return self.line_of[loop.at] != line
-        return opcode == isa.RESUME or self.line_of[self.starts[previous]] != line
-
-    def _loop_that_ends_before(self, i: int) -> Jump | None:
-        """The FOR_ITER whose exhaustion leads to instruction ``i``, when that is what stands before it."""
+            return previous <= self.first or differs
         j = i - isa.LOOP_END
-        if j <= self.first or self.raw[2 * self.ops[j]] != isa.OP.get("END_FOR", -1):
-            return None
-        target = self.starts[j]
-        return next((jump for jump in self.jumps if jump.target == target and jump.opcode == _FOR_ITER), None)
+        if j > self.first and self.raw[2 * self.ops[j]] == _END_FOR:
+            loop = self._loop_that_ends_at(self.starts[j])
+            if loop is not None:
+                return self.line_of[loop.at] != line
+        return differs or self.raw[2 * self.ops[previous]] == isa.RESUME
+
+    def _loop_that_ends_at(self, end: int) -> Jump | None:
+        """The FOR_ITER that goes to the code unit ``end`` when it is exhausted."""
+        return next((jump for jump in self.jumps if jump.target == end and jump.opcode == _FOR_ITER), None)
 
     def _fires_jumping(self, i: int, jump: Jump, line: int) -> bool:
         differs = self.line_of[jump.at] != line

@@ -10,12 +10,17 @@ from equip.code.linker import link
 from equip.errors import JoinPointError
 from equip.inject.compiling import bind, private_names
 from equip.inject.engine import check_place, instrument
-from equip.inject.request import CodePath, Insertion, Plan
+from equip.inject.request import CodePath, Insertion, JoinPoint, Plan
 from equip.inject.snippet import parse
 from equip.inject.target import Target
 
 _STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
 _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
+
+
+_SOUND_LIMIT = 20_000
+_sound: set[tuple[object, JoinPoint, bool, str]] = set()
+"""Snippets that were found to be possible at a join point of whatever target with that kind of scope."""
 
 
 class ModuleInjector:
@@ -34,8 +39,19 @@ class ModuleInjector:
     def check(self, path: CodePath, insertion: Insertion) -> None:
         """Raise ``SnippetError`` or ``JoinPointError`` for what can be told from this insertion alone."""
         target = self._target(path)
+        source, location, suppress = insertion.source, insertion.location, insertion.suppress
+        key = (target.scope_key, location, suppress, source)
+        if key in _sound:
+            if location is JoinPoint.LINENO:
+                check_place(insertion, target)
+            return
         check_place(insertion, target)
-        bind(insertion, target, private_names(parse(insertion.source), target), (), None)
+        snippet = parse(source)
+        bind(insertion, target, private_names(snippet, target), (), None)
+        if not snippet.demands:
+            if len(_sound) >= _SOUND_LIMIT:
+                _sound.clear()
+            _sound.add(key)
 
     def inject(self, plan: Plan) -> CodeType:
         """The code with the insertions of ``plan``; the same object when nothing changes."""
@@ -87,10 +103,7 @@ class _Rebuild:
         insertions = self.plan.get(path, ())
         if not insertions:
             return link(code, children=children)
-        target = self.module._target(path)
-        for insertion in insertions:
-            check_place(insertion, target)
-        return instrument(target, insertions, self.known_globals, children)
+        return instrument(self.module._target(path), insertions, self.known_globals, children)
 
     def known_globals(self) -> frozenset[str] | None:
         """The names that the module and its snippets are seen to bind; None when there can be others, too."""

@@ -63,14 +63,17 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
 
 def returns(code: CodeType) -> list[tuple[int, int]]:
     """(first prefix, opcode) of each instruction that returns, in code units."""
-    raw = code.co_code
-    found: list[tuple[int, int]] = []
-    for match in _RETURNS.finditer(raw[::2]):
-        start = index = match.start()
-        while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
-            start -= 1
-        found.append((start, index))
-    return found
+    opcodes = code.co_code[::2]
+    found = [match.start() for match in _RETURNS.finditer(opcodes)]
+    if isa.EXTENDED_ARG in opcodes:
+        return [(_first_prefix(opcodes, index), index) for index in found]
+    return [(index, index) for index in found]
+
+
+def _first_prefix(opcodes: bytes, index: int) -> int:
+    while index and opcodes[index - 1] == isa.EXTENDED_ARG:
+        index -= 1
+    return index
 
 
 def returned_constant(code: CodeType, start: int, index: int) -> object:

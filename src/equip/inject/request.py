@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class JoinPoint(enum.Enum):
@@ -21,8 +21,7 @@ class JoinPoint(enum.Enum):
 
 
 
-@dataclass(frozen=True, slots=True)
-class Insertion:
+class Insertion(NamedTuple):
     """One snippet at one join point.
 
     ``probe`` names who asked for it. Insertions with the same ``(probe, group)`` in one code object

@@ -49,6 +49,8 @@ class Snippet:
     """The names that are not declared global, in order."""
     refers: bool = False
     """Whether a field stands for parameters."""
+    demands: bool = True
+    """Whether what it can do depends on more of its target than the kind of scope and the join point."""
 
     def describe(self, lineno: int | None = None) -> str:
         """The snippet for a message, by the line that is at fault."""
@@ -74,6 +76,10 @@ def parse(source: str) -> Snippet:
     scan = _Scan(source)
     for statement in tree.body:
         scan.visit(statement)
+    names = scan.names
+    demands = scan.demands or scan.mangled or names.has_nested_scopes or any(
+        (names.unbound, names.declared_global, names.declared_nonlocal, names.needs_class)
+    )
     return Snippet(
         source,
         tuple(tree.body),
@@ -87,6 +93,7 @@ def parse(source: str) -> Snippet:
         scan.mangled,
         tuple(sorted(scan.names.mentioned - scan.names.declared_global)),
         any(f.argument_index is not None or f.name in LIST_FIELDS for f in scan.fields if not f.literal),
+        demands,
     )
 
 
@@ -114,6 +121,7 @@ class _Scan(ast.NodeVisitor):
         self.braced: list[tuple[str, int]] = []
         self.yields = self.awaits = self.returns = 0
         self.mangled = False
+        self.demands = False  # by its fields, or as only some variables can be annotated
         self._nested = 0  # depth of function and class scopes inside the snippet
         self._comprehensions = 0
         self._classes = 0
@@ -128,6 +136,8 @@ class _Scan(ast.NodeVisitor):
             found = field_of(name)
             if found is not None:
                 self.fields.add(found)
+                if not isinstance(node, ast.Name) or found.argument_index is not None or found.name == "call_arguments":
+                    self.demands = True
             elif name.startswith("__") and not name.endswith("__"):
                 self.mangled = True
         if isinstance(node, ast.Constant):
@@ -139,7 +149,9 @@ class _Scan(ast.NodeVisitor):
         if isinstance(value, bytes):
             value = value.decode("latin-1")
         if isinstance(value, str):
-            self.fields |= {piece for piece in pieces_of(value) if isinstance(piece, Field)}
+            found = {piece for piece in pieces_of(value) if isinstance(piece, Field)}
+            self.fields |= found
+            self.demands = self.demands or any(piece.argument_index is not None for piece in found)
 
     def _bind(self, name: str) -> None:
         if field_of(name) is None:
@@ -163,6 +175,10 @@ class _Scan(ast.NodeVisitor):
         elif isinstance(node.ctx, ast.Del):
             self.names.bound.add(node.id)
             self.names.unbound.setdefault(node.id, node.lineno)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.demands = True
+        self.generic_visit(node)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         self._bind(node.target.id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from equip.inject.request import CodePath, Insertion, JoinPoint, Plan
 from equip.program.record import identity
 
@@ -59,4 +57,4 @@ def _renumbered(before: list[Insertion], added: list[Insertion], groups: dict[tu
         if key not in groups:
             groups[key] = free.get(one.probe, 0)
             free[one.probe] = groups[key] + 1
-    return [replace(one, group=groups[one.probe, one.group]) for one in added]
+    return [one._replace(group=groups[one.probe, one.group]) for one in added]

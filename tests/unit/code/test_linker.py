@@ -229,16 +229,17 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
             rewriter.insert_before("_hit({qualname})").insert_after("_hit(1)")
 
     used = {"directly": 0}
-    original: Callable[..., direct.Direct | None] = direct.link_directly
+    original: Callable[..., direct.Direct | None] = direct.link_rows
 
     def counting(*arguments: object) -> direct.Direct | None:
         found = original(*arguments)
         used["directly"] += found is not None
         return found
 
-    monkeypatch.setattr(linker, "link_directly", counting)
+    monkeypatch.setattr(linker, "link_rows", counting)
     modules = [module for _, module in library_code()]
     quick = [equip.instrument_code(module, Hits()) for module in modules]
+    monkeypatch.setattr(linker, "link_rows", lambda *arguments: None)
     monkeypatch.setattr(linker, "link_directly", lambda *arguments: None)
     general = [equip.instrument_code(module, Hits()) for module in modules]
     assert used["directly"] > 500

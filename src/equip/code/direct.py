@@ -1,14 +1,15 @@
-"""Linking in one pass: the common case, in which nothing has to grow or go elsewhere.
+"""Linking in one pass: the common case, in which nothing has to go elsewhere.
 
-Fragments are simply put between the original code units, no jump gets longer than its byte, and everything
-stands in the handler that its place is in. Where any of this does not hold, ``link_directly`` says so by
-returning None, and the general linker does the same work with the same result (a test compares them).
+Fragments are simply put between the original code units, jumps that get too long for their prefixes get more of
+them, and everything stands in the handler that its place is in. Where any of this does not hold, ``link_directly``
+returns None, and the general linker does the same work with the same result (a test compares them).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from types import CodeType
 from typing import NamedTuple
 
@@ -101,58 +102,77 @@ def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
     """``code`` with what ``rows`` say, in the order of their places; None where that takes the general linker."""
     raw = code.co_code
     places: list[int] = []
-    growth = [0]
-    grown = done = 0
+    lengths: list[int] = []
+    hots: list[bytes] = []
     cuts: list[Cut] = []
     bypassed: tuple[int, ...] = ()
     stack = code.co_stacksize
     for at, (hot, pieces, need), falls, _, depth in rows:
         if depth + need > stack:
             stack = depth + need
-        grown += len(hot) >> 1
-        if at == done and places:
+        if places and at == places[-1]:
             if code.co_exceptiontable or _JUMP.search(raw[::2]):
                 return None
             # There is one way in: what falls through.
+            hots[-1] += hot
+            lengths[-1] += len(hot) >> 1
             cuts[-1] = Cut(at, (*cuts[-1].pieces, *pieces))
-            growth[-1] = grown
             continue
         if falls:
             if not falls_into(raw, at):
                 return None
             bypassed = (*bypassed, at)
-        done = at
         places.append(at)
+        hots.append(hot)
+        lengths.append(len(hot) >> 1)
         cuts.append(Cut(at, pieces))
-        growth.append(grown)
+    prefixes: dict[int, bytes] = {}
+    while True:
+        growth = list(accumulate(lengths, initial=0))
+        adjusted, longer = _adjusted_jumps(raw, places, growth, bypassed, prefixes)
+        if not longer:
+            break
+        if not longer.keys().isdisjoint(bypassed):
+            return None
+        for start, count in longer.items():
+            prefixes[start] = prefixes.get(start, b"") + b"\0\0" * count
+            i = bisect_left(places, start)
+            if i == len(places) or places[i] != start:
+                places.insert(i, start)
+                hots.insert(i, b"")
+                lengths.insert(i, 0)
+                cuts.insert(i, Cut(start, ()))
+            lengths[i] += count
+            cuts[i] = Cut(start, (*cuts[i].pieces, count))
     table = code.co_exceptiontable
     if table:
         moved = _moved_handlers(table, rows, places, growth, bypassed)
         if moved is None:
             return None
         table = moved
-    adjusted = _adjusted_jumps(raw, places, growth, bypassed)
-    if adjusted is None:
-        return None
     parts: list[bytes | bytearray] = []
     done = 0
-    for row in rows:
-        at = 2 * row[0]
-        if at != done:
-            parts.append(adjusted[done:at])
-            done = at
-        parts.append(row[1][0])
+    for at, hot in zip(places, hots, strict=True):
+        parts.append(adjusted[done : 2 * at])
+        parts.append(hot)
+        done = 2 * at
+        if at in prefixes:
+            parts.append(prefixes[at])
     parts.append(adjusted[done:])
     return Direct(b"".join(parts), locations.splice(code.co_linetable, cuts), table, stack)
 
 
 def _adjusted_jumps(
-    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int]
-) -> bytes | bytearray | None:
-    """The original code units with their jumps adjusted in place; None where one does not fit."""
+    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int], prefixes: dict[int, bytes]
+) -> tuple[bytes | bytearray, dict[int, int]]:
+    """The original code units with their jumps adjusted in place, and ``prefixes``, more of them in front, with them.
+
+    Jumps that do not fit are told by their first code unit, with the number of prefixes that they lack.
+    """
     opcodes = raw[::2]
     caches, forward, extended = isa.CACHES, isa.FORWARD, isa.EXTENDED_ARG
     changed: bytearray | None = None
+    longer: dict[int, int] = {}
     for match in _JUMP.finditer(opcodes):
         at = match.start()
         opcode, arg = opcodes[at], raw[2 * at + 1]
@@ -163,26 +183,29 @@ def _adjusted_jumps(
                 arg |= raw[2 * start + 1] << (8 * (at - start))
         end = at + 1 + caches[opcode]
         before = bisect_right(places, start)
-        if opcode in forward:
-            target = end + arg
-            behind = bisect_right(places, target) if target in bypassed else bisect_left(places, target)
-            if before == behind:
-                continue
-            arg += growth[behind] - growth[before]
-        else:
-            target = end - arg
-            behind = bisect_right(places, target) if target in bypassed else bisect_left(places, target)
-            if before == behind:
-                continue
-            arg += growth[before] - growth[behind]
-        if arg < 0 or arg >> (8 * (at - start + 1)):
-            return None
+        target = end + arg if opcode in forward else end - arg
+        behind = bisect_right(places, target) if target in bypassed else bisect_left(places, target)
+        if before == behind:
+            continue
+        arg += abs(growth[behind] - growth[before])
+        room = at - start
+        added = b""
+        if prefixes and start in prefixes:
+            added = prefixes[start]
+            room += len(added) >> 1
+        if arg >> (8 * room + 8):
+            longer[start] = (arg.bit_length() - 1) // 8 - room
+            continue
         if changed is None:
             changed = bytearray(raw)
         changed[2 * at + 1] = arg & 255
         for unit in range(start, at):
             changed[2 * unit + 1] = (arg >> (8 * (at - unit))) & 255
-    return raw if changed is None else changed
+        if added:
+            prefixes[start] = b"".join(
+                bytes((extended, (arg >> (8 * k)) & 255)) for k in range(room, at - start, -1)
+            )
+    return raw if changed is None else changed, longer
 
 
 def _moved_handlers(

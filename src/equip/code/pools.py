@@ -73,7 +73,8 @@ class Pools(Resolver):
         return self._slots
 
     def slot(self, name: str) -> int:
-        return self.slots[name]
+        varnames = self.code.co_varnames
+        return varnames.index(name) if name in varnames else self.slots[name]
 
     def moved_slots(self) -> list[int] | None:
         """New index of each slot of the original code, or None when none has moved."""

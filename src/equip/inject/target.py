@@ -26,6 +26,7 @@ _SCOPE_FLAGS = _CO_OPTIMIZED | _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERAT
 
 _UNBINDING = isa.matcher(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
 _GLOBAL_STORES = isa.matcher(isa.ops("STORE_GLOBAL DELETE_GLOBAL"))
+_PECULIAR = isa.matcher(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR STORE_GLOBAL DELETE_GLOBAL"))
 _CLEARING = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 
 
@@ -164,25 +165,27 @@ class Target:
     def _find_variables(self) -> dict[str, NameKind]:
         code = self.code
         opcodes = code.co_code[::2]
-        found: dict[str, NameKind] = {}
-        if _GLOBAL_STORES.search(opcodes):
-            found.update(dict.fromkeys(self._named_by(_GLOBAL_STORES, code.co_names), NameKind.DECLARED_GLOBAL))
         locals_ = code.co_varnames
         cells = code.co_cellvars
-        found_locals = frozenset(locals_)
-        found.update(dict.fromkeys(locals_, NameKind.LOCAL))
-        found.update(dict.fromkeys(cells, NameKind.CELL))
-        found.update(dict.fromkeys(code.co_freevars, NameKind.FREE))
-        unbindable: frozenset[str] = frozenset()
-        if _UNBINDING.search(opcodes):
-            unbindable = self._named_by(_UNBINDING, (*locals_, *(name for name in cells if name not in found_locals)))
-            if _CLEARING >= 0 and _CLEARING in opcodes:
-                self._of_comprehensions = unbindable
+        found = dict.fromkeys(locals_, NameKind.LOCAL)
         flags = code.co_flags
         count = code.co_argcount + code.co_kwonlyargcount + bool(flags & 4) + bool(flags & 8)
-        for name in locals_[:count]:
-            if found[name] is NameKind.LOCAL and name not in unbindable:
-                found[name] = NameKind.BOUND
+        if count:
+            found.update(dict.fromkeys(locals_[:count], NameKind.BOUND))
+        if _PECULIAR.search(opcodes):
+            if _GLOBAL_STORES.search(opcodes):
+                declared = dict.fromkeys(self._named_by(_GLOBAL_STORES, code.co_names), NameKind.DECLARED_GLOBAL)
+                found = declared | found
+            if _UNBINDING.search(opcodes):
+                slots = (*locals_, *(name for name in cells if name not in locals_))
+                unbindable = self._named_by(_UNBINDING, slots)
+                found.update(dict.fromkeys(unbindable, NameKind.LOCAL))
+                if _CLEARING >= 0 and _CLEARING in opcodes:
+                    self._of_comprehensions = unbindable
+        if cells:
+            found.update(dict.fromkeys(cells, NameKind.CELL))
+        if code.co_freevars:
+            found.update(dict.fromkeys(code.co_freevars, NameKind.FREE))
         return found
 
     def owns(self, name: str) -> bool:

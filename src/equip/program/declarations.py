@@ -360,13 +360,17 @@ def _collect(
     implicit: list[ImplicitScope],
 ) -> None:
     """Sort the code objects in ``holder`` into ``owner``'s children and implicit scopes."""
-    for index, code in enumerate(holder.co_consts):
+    consts = holder.co_consts
+    if CodeType not in map(type, consts):
+        return
+    lazily_evaluated = scopes.find_lazily_evaluated(holder)
+    for index, code in enumerate(consts):
         if type(code) is not CodeType:
             continue
         below = (*path, index)
         if not code.co_flags & scopes.CO_OPTIMIZED:
             children.append(TypeDeclaration(code, below, owner))
-        elif scopes.is_implicit(code, index, holder):
+        elif index in lazily_evaluated or scopes.is_implicit(code):
             implicit.append(ImplicitScope(code, below, owner))
             _collect(code, below, owner, children, implicit)
         else:

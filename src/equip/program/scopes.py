@@ -52,16 +52,12 @@ def is_class_body(code: CodeType) -> bool:
     return not code.co_flags & CO_OPTIMIZED
 
 
-def is_implicit(code: CodeType, index: int, holder: CodeType) -> bool:
-    """Whether only the compiler made the function ``code``, which is ``holder.co_consts[index]``."""
+def is_implicit(code: CodeType) -> bool:
+    """Whether only the compiler made the function ``code``; for those in ``find_lazily_evaluated`` it does not tell."""
     name = code.co_name
     if name.startswith("<"):
         return name != "<lambda>"
-    if _FORMAT_REFUSED:
-        return code.co_posonlyargcount == 1 and code.co_argcount == 1 and _refuses_formats(code)
-    if not _TYPE_INTRINSICS or code.co_argcount or code.co_kwonlyargcount:
-        return False
-    return index in find_lazily_evaluated(holder)
+    return bool(_FORMAT_REFUSED) and code.co_posonlyargcount == 1 and code.co_argcount == 1 and _refuses_formats(code)
 
 
 def _refuses_formats(code: CodeType) -> bool:
@@ -73,9 +69,10 @@ def _refuses_formats(code: CodeType) -> bool:
 def find_lazily_evaluated(holder: CodeType) -> frozenset[int]:
     """Indices into ``co_consts`` of the code that computes a type alias, a bound or a default of ``holder``.
 
-    Such a function looks like any other without parameters; it is told by what its holder does with it.
+    Such a function looks like any other without parameters; it is told by what its holder does with it. (Where it has
+    a parameter for the format that is wanted, ``is_implicit`` knows it.)
     """
-    if not any(pair in holder.co_code for pair in _TYPE_INTRINSICS):
+    if _FORMAT_REFUSED or not any(pair in holder.co_code for pair in _TYPE_INTRINSICS):
         return frozenset()
     found = set()
     candidate: int | None = None

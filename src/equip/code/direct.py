@@ -21,7 +21,7 @@ from equip.code.exceptions import Handler
 from equip.code.fragment import Use
 from equip.code.locations import Cut, Piece
 from equip.code.pools import Pools
-from equip.code.sites import falls_into
+from equip.code.sites import falls_into, find_jumps
 
 _JUMP = isa.matcher(isa.JUMPS)
 
@@ -71,14 +71,7 @@ def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct
             image = images[use] = joined((use,), pools)
         if image is None:
             return None
-        row = Row(edit.at, image, ways is FALLTHROUGH, edit.covered, edit.depth)
-        if rows and rows[-1].at == row.at:
-            last = rows[-1]
-            if last[2:] != row[2:]:
-                return None
-            row = row._replace(image=_behind(last.image, image))
-            rows.pop()
-        rows.append(row)
+        rows.append(Row(edit.at, image, ways is FALLTHROUGH, edit.covered, edit.depth))
     return link_rows(code, rows)
 
 
@@ -107,17 +100,18 @@ def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
     cuts: list[Cut] = []
     bypassed: tuple[int, ...] = ()
     stack = code.co_stacksize
+    falls_last = False
     for at, (hot, pieces, need), falls, _, depth in rows:
         if depth + need > stack:
             stack = depth + need
         if places and at == places[-1]:
-            if code.co_exceptiontable or _JUMP.search(raw[::2]):
+            if falls_last is not falls and _has_other_ways(code, at):
                 return None
-            # There is one way in: what falls through.
             hots[-1] += hot
             lengths[-1] += len(hot) >> 1
             cuts[-1] = Cut(at, (*cuts[-1].pieces, *pieces))
             continue
+        falls_last = falls
         if falls:
             if not falls_into(raw, at):
                 return None
@@ -160,6 +154,13 @@ def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
             parts.append(prefixes[at])
     parts.append(adjusted[done:])
     return Direct(b"".join(parts), locations.splice(code.co_linetable, cuts), table, stack)
+
+
+def _has_other_ways(code: CodeType, at: int) -> bool:
+    """Whether something goes to the instruction at ``at`` that does not fall through into it."""
+    if any(jump.target == at for jump in find_jumps(code.co_code)):
+        return True
+    return any(handler.target == at for handler in exceptions.decode(code.co_exceptiontable))
 
 
 def _adjusted_jumps(

@@ -53,6 +53,8 @@ class Form:
     """Whether the snippet itself returns from the function."""
     is_light: bool
     """Whether it brings along no variables, captures none, and takes no value."""
+    is_plain: bool
+    """Whether it handles no exceptions and never suspends the function."""
     uses: dict[object, Use] = field(default_factory=dict)
     """What code objects make of it, where that is the same for many."""
     derived: dict[object, tuple[Template, int]] = field(default_factory=dict)
@@ -308,6 +310,7 @@ def _form(
         bool({RETURN_VALUE, EXCEPTION} & substituted.symbols),
         bool(snippet.returns),
         _is_light(compiled, kinds, substituted),
+        not (compiled.template.protected or snippet.yields or snippet.awaits),
     )
     return form, tuple(sorted(substituted.literal, key=repr))
 

@@ -7,8 +7,7 @@ from types import CodeType
 
 from equip import isa
 from equip.analysis.depths import stack_depths
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard, Inherit
-from equip.code.exceptions import Handler
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
 from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
@@ -46,16 +45,18 @@ def instrument(
     if not insertions:
         return link(target.code, children=children)
     light = find_light(target, insertions, known_globals)
-    if light is not None:
-        return linked(target, light, children)
     for insertion in insertions:
         check_place(insertion, target)
+    if light is not None:
+        return linked(target, light, insertions, children)
     return _Injection(target, insertions, known_globals).linked(children)
 
 
 def check_place(insertion: Insertion, target: Target) -> None:
     """Raise ``JoinPointError`` where the join point does not exist in the target."""
     location = insertion.location
+    if (location is JoinPoint.BEFORE or location is JoinPoint.AFTER) and target.is_function:
+        return
     if location is JoinPoint.LINENO and type(insertion.lineno) is int and insertion.lineno in target.encounters:
         return
     if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT) and not target.is_module:
@@ -331,13 +332,9 @@ class _Injection:
             has_code = bound.compiled.has_code
             exact = bool(bound.compiled.template.protected) or bound.form.returns
             for at, place, ways, line_there in table[lineno]:
-                covered: Handler | Inherit | None = INHERIT
-                handled = False
-                if handlers:
-                    around = coverage.of_statement(place)
-                    handled = around is not None and not coverage.is_final(around)
-                    if at != place or around is not coverage.at(place):
-                        covered = around
+                around = coverage.of_statement(place)
+                handled = around is not None and not coverage.is_final(around)
+                covered = coverage.there(at, place) if handlers else INHERIT
                 depth = self._depth_at(place) if exact else 0
                 line = line_there or default
                 key = (bound, handled, depth, line if has_code else 0)

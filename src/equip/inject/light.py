@@ -1,4 +1,4 @@
-"""The quick way for what most instrumentation asks for: snippets at entry and returns that only read variables.
+"""The quick way for what most instrumentation asks for: snippets that only read variables, at entry, returns, lines.
 
 ``_Injection`` does these, too, with the same result; here everything that is alike for many functions is
 found by one look-up.
@@ -7,12 +7,14 @@ found by one look-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from types import CodeType
+from typing import NamedTuple
 
 from equip import isa
 from equip.code.assembly import Value, resolve
 from equip.code.direct import Image, Row, joined
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit, Ways
 from equip.code.exceptions import Handler
 from equip.code.fragment import Template, Use
 from equip.code.linker import link, link_simply
@@ -24,73 +26,84 @@ from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
 
+Kind = tuple[JoinPoint, str, str, bool]
+"""Join point, source, probe and suppression: in what insertions can be alike."""
+
 
 class Light:
-    """The snippets for a function when they only read its variables and stand at its entry and returns.
+    """The snippets for a function when they only read its variables and stand at its entry, returns and lines.
 
-    That is what most instrumentation asks for; everything else takes ``engine._Injection``. Every function has these
-    two join points, so there is nothing to check about them.
+    That is what most instrumentation asks for; everything else takes ``engine._Injection``.
     """
 
-    __slots__ = ("_images", "_symbols", "entering", "record", "returning")
+    __slots__ = ("_images", "_symbols", "part_of", "parts", "record")
 
-    def __init__(self, entering: Sequence[Use], returning: Sequence[Use], record: object, *, shared: bool) -> None:
-        self.entering = tuple(entering)
-        self.returning = tuple(returning)
+    def __init__(self, uses: Sequence[tuple[Kind, Use]], record: object, *, shared: bool) -> None:
+        """``uses`` in the order in which they were asked for, at lines each once; ``shared`` by many functions."""
+        entering = tuple(use for kind, use in uses if kind[0] is JoinPoint.BEFORE)
+        returning = tuple(use for kind, use in uses if kind[0] is JoinPoint.AFTER)
+        lines = {kind: use for kind, use in uses if kind[0] is JoinPoint.LINENO}
+        self.parts = (entering, returning, *((use,) for use in lines.values()))
+        """What goes together: at the entry, at a return, and each thing that is at lines."""
+        self.part_of = {kind: i for i, kind in enumerate(lines, 2)}
+        """The place in ``parts`` of what is at lines."""
         self.record = record
-        uses = (*entering, *returning)
-        self._symbols = tuple({symbol: None for use in uses for symbol in use.template.symbols}) if shared else None
+        symbols = dict.fromkeys(symbol for _, use in uses for symbol in use.template.symbols)
+        self._symbols = tuple(symbols) if shared else None
         """What the images depend on where many functions have them in common."""
-        self._images: dict[tuple[Value, ...], tuple[Image | None, Image | None]] = {}
+        self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
 
-    def images(self, pools: Pools) -> tuple[Image | None, Image | None]:
-        """What stands at the entry and at each return, None where that is nothing."""
+    def images(self, pools: Pools) -> tuple[Image | None, ...]:
+        """The parts for one code object; None where one has more than what stands at its place, or nothing."""
         if self._symbols is None:
-            return joined(self.entering, pools), joined(self.returning, pools)
+            return tuple([joined(part, pools) for part in self.parts])
         key = tuple(resolve(self._symbols, pools, _NONE, {}))
         found = self._images.get(key)
         if found is None:
             if len(self._images) >= _IMAGES_LIMIT:
                 self._images.clear()
-            found = self._images[key] = joined(self.entering, pools), joined(self.returning, pools)
+            found = self._images[key] = tuple([joined(part, pools) for part in self.parts])
         return found
 
 
 _NONE: Mapping[str, str] = {}
 _IMAGES_LIMIT = 1024
-_LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER})
-_lights: dict[object, tuple[frozenset[str], Light | None]] = {}
+_LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO})
+_lights: dict[object, tuple[frozenset[str], Light]] = {}
 """By the insertions and the kind of function: what becomes of them where all their names are global."""
 
 
 def find_light(
     target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
 ) -> Light | None:
+    """What the insertions come to, if they are of that kind. Does not look whether the lines exist."""
     if not target.is_function or target.in_function or has_record(target.code):
         return None
-    key = (target.scope_key, *[(one.location, one.source, one.probe, one.suppress) for one in insertions])
+    first_of: dict[object, Insertion] = {}
+    for one in insertions:
+        location, source, _, suppress, probe, _ = one
+        kind = (location, source, probe, suppress)
+        first_of.setdefault(kind if location is JoinPoint.LINENO else (kind, len(first_of)), one)
+    key = (target.scope_key, *first_of)
     names, light = _lights.get(key, (None, None))
     if names is not None and target.sees_as_global(names):
         return light
-    for one in insertions:
-        if one.location not in _LIGHT:
-            return None
     marks = Marks(target.code)
-    entering: list[Use] = []
-    returning: list[Use] = []
+    uses: list[tuple[Kind, Use]] = []
     plain = True
-    for insertion in insertions:
-        if parse(insertion.source).names.bound:
+    for insertion in first_of.values():
+        location, source, _, suppress, probe, _ = insertion
+        if location not in _LIGHT or parse(source).names.bound:
             return None
         bound = bind(insertion, target, (), (), known_globals)
-        if not bound.form.is_light:
+        form = bound.form
+        if not form.is_light or (location is JoinPoint.LINENO and not form.is_plain):
             return None
-        template = bound.compiled.template
         plain = plain and not (bound.snippet.fields or bound.snippet.braced or bound.snippet.mangled)
+        template = bound.compiled.template
         if template.items:
-            use = use_of(bound, template, bound.symbols, marks)
-            (entering if insertion.location is JoinPoint.BEFORE else returning).append(use)
-    light = Light(entering, returning, marks.record(), shared=plain)
+            uses.append(((location, source, probe, suppress), use_of(bound, template, bound.symbols, marks)))
+    light = Light(uses, marks.record(), shared=plain)
     if plain:
         names = frozenset().union(*(parse(one.source).ordered for one in insertions))
         if target.sees_as_global(names) and len(_lights) < 1000:
@@ -98,36 +111,85 @@ def find_light(
     return light
 
 
-def linked(target: Target, light: Light, children: Mapping[int, CodeType]) -> CodeType:
-    """The target's code object with the snippets in it."""
+class _Placement(NamedTuple):
+    """A part of the snippets at one place; as in ``Edit``."""
+
+    at: int
+    part: int
+    ways: Ways | None
+    covered: Handler | Inherit | None
+    depth: int
+    line: int | None
+
+
+def linked(
+    target: Target, light: Light, insertions: Sequence[Insertion], children: Mapping[int, CodeType]
+) -> CodeType:
+    """The target's code object with the snippets in it. Raises ``KeyError`` for a line that it does not have."""
     code = target.code
     pools = Pools(code)
-    entering, returning = light.images(pools)
+    images = light.images(pools)
+    placements = _placements(target, light, insertions)
     found = None
-    if (entering or not light.entering) and (returning or not light.returning):
-        rows: list[Row] = []
-        if entering:
-            rows.append(Row(places.entry(code), entering, True, _covered(target), 0))
-        if returning:
-            raw = code.co_code
-            for start, index in places.returns(code):
-                rows.append(Row(start, returning, False, INHERIT, 0 if raw[2 * index] == isa.RETURN_CONST else 1))
+    rows = _rows(placements, images)
+    if rows is not None:
         found = link_simply(code, rows, pools=pools, children=children, last_const=light.record)
-    return found or link(code, _edits(target, light), children=children, last_const=light.record)
+    if found is not None:
+        return found
+    edits = [
+        Edit(at, use, 0, ways, covered, depth, line)
+        for at, part, ways, covered, depth, line in placements
+        for use in light.parts[part]
+    ]
+    return link(code, edits, pools=pools, children=children, last_const=light.record)
 
 
-def _covered(target: Target) -> Handler | None:
-    return places.Coverage(target.code).final if target.is_suspendable else None
+def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
+    code = target.code
+    found: list[_Placement] = []
+    if light.parts[0]:
+        covered = places.Coverage(code).final if target.is_suspendable else None
+        found.append(_Placement(places.entry(code), 0, FALLTHROUGH, covered, 0, code.co_firstlineno))
+    if light.part_of:
+        found += _line_placements(target, light, insertions)
+    if light.parts[1]:
+        raw = code.co_code
+        for start, index in places.returns(code):
+            depth = 0 if raw[2 * index] == isa.RETURN_CONST else 1
+            found.append(_Placement(start, 1, None, INHERIT, depth, None))
+    if light.part_of:
+        found.sort(key=itemgetter(0))
+    return found
 
 
-def _edits(target: Target, light: Light) -> list[Edit]:
-    code, raw = target.code, target.code.co_code
-    line, covered = code.co_firstlineno, _covered(target)
-    edits = [Edit(places.entry(code), use, 0, FALLTHROUGH, covered, 0, line) for use in light.entering]
-    for start, index in places.returns(code):
-        depth = 0 if raw[2 * index] == isa.RETURN_CONST else 1
-        edits += [Edit(start, use, 0, None, INHERIT, depth) for use in light.returning]
-    return edits
+def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
+    code = target.code
+    table = target.encounters
+    coverage = places.Coverage(code) if code.co_exceptiontable else None
+    default, upper = code.co_firstlineno, code.co_stacksize
+    found: list[_Placement] = []
+    elsewhere: list[_Placement] = []
+    for location, source, lineno, suppress, probe, _ in insertions:
+        part = light.part_of.get((location, source, probe, suppress))
+        if part is None:
+            continue
+        for at, place, ways, line in table[lineno]:  # type: ignore[index]  # what is at lines has one
+            covered = INHERIT if coverage is None else coverage.there(at, place)
+            placement = _Placement(at, part, ways, covered, upper, line or default)
+            (found if at == place else elsewhere).append(placement)
+    # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
+    return found + elsewhere
+
+
+def _rows(placements: Sequence[_Placement], images: Sequence[Image | None]) -> list[Row] | None:
+    """The placements for the simple linker; None where some are for particular ways, or have more than an image."""
+    rows: list[Row] = []
+    for at, part, ways, covered, depth, _ in placements:
+        image = images[part]
+        if image is None or not (ways is None or ways is FALLTHROUGH):
+            return None
+        rows.append(Row(at, image, ways is not None, covered, depth))
+    return rows
 
 
 def use_of(bound: Bound, template: Template, variables: Mapping[str, str], marks: Marks) -> Use:

@@ -8,6 +8,7 @@ from types import CodeType
 
 from equip import isa
 from equip.code import exceptions
+from equip.code.edit import INHERIT, Inherit
 from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
 from equip.code.linker import stop_iteration_handler
@@ -105,6 +106,11 @@ class Coverage:
         if found < 0 or unit >= self.handlers[found].end:
             return None
         return self.handlers[found]
+
+    def there(self, at: int, place: int) -> Handler | Inherit | None:
+        """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
+        around = self.of_statement(place)
+        return INHERIT if at == place and around is self.at(place) else around
 
     def of_statement(self, unit: int) -> Handler | None:
         """The handler around a statement before the instruction at ``unit``.

@@ -222,11 +222,18 @@ def program_part(code: CodeType) -> list[tuple[str, object, int | None]]:
     return found
 
 
+def lines_behind_resume(code: CodeType) -> set[int]:
+    body = 2 * code.co_code[::2].index(isa.RESUME) + 2 + 2 * isa.CACHES[isa.RESUME]
+    return {line for start, end, line in code.co_lines() if line is not None and start >= body and start < end}
+
+
 def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     class Hits(equip.MethodVisitor):
         def visit(self, meth_decl: equip.MethodDeclaration) -> None:
             rewriter = equip.SimpleRewriter(meth_decl)
             rewriter.insert_before("_hit({qualname})").insert_after("_hit(1)")
+            for line in lines_behind_resume(meth_decl.code_object):
+                rewriter.insert_at_line(line, "_hit('line', 2)")
 
     used = {"directly": 0}
     original: Callable[..., direct.Direct | None] = direct.link_rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from types import CodeType
 from typing import NamedTuple
 
@@ -94,32 +94,20 @@ def _behind(first: Image, second: Image) -> Image:
 def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
     """``code`` with what ``rows`` say, in the order of their places; None where that takes the general linker."""
     raw = code.co_code
-    places: list[int] = []
-    lengths: list[int] = []
-    hots: list[bytes] = []
-    cuts: list[Cut] = []
-    bypassed: tuple[int, ...] = ()
-    stack = code.co_stacksize
-    falls_last = False
-    for at, (hot, pieces, need), falls, _, depth in rows:
-        if depth + need > stack:
-            stack = depth + need
-        if places and at == places[-1]:
-            if falls_last is not falls and _has_other_ways(code, at):
-                return None
-            hots[-1] += hot
-            lengths[-1] += len(hot) >> 1
-            cuts[-1] = Cut(at, (*cuts[-1].pieces, *pieces))
-            continue
-        falls_last = falls
-        if falls:
-            if not falls_into(raw, at):
-                return None
-            bypassed = (*bypassed, at)
-        places.append(at)
-        hots.append(hot)
-        lengths.append(len(hot) >> 1)
-        cuts.append(Cut(at, pieces))
+    places = [row[0] for row in rows]
+    if len(set(places)) < len(places):
+        united = _one_a_place(code, rows)
+        if united is None:
+            return None
+        rows = united
+        places = [row[0] for row in rows]
+    bypassed = [row[0] for row in rows if row[2]]
+    if not all(falls_into(raw, at) for at in bypassed):
+        return None
+    hots = [row[1][0] for row in rows]
+    cuts = [Cut(row[0], row[1][1]) for row in rows]
+    stack = max([row[4] + row[1][2] for row in rows], default=0)
+    lengths = [len(hot) >> 1 for hot in hots]
     prefixes: dict[int, bytes] = {}
     while True:
         growth = list(accumulate(lengths, initial=0))
@@ -144,16 +132,34 @@ def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
         if moved is None:
             return None
         table = moved
-    parts: list[bytes | bytearray] = []
-    done = 0
-    for at, hot in zip(places, hots, strict=True):
-        parts.append(adjusted[done : 2 * at])
-        parts.append(hot)
-        done = 2 * at
-        if at in prefixes:
-            parts.append(prefixes[at])
-    parts.append(adjusted[done:])
-    return Direct(b"".join(parts), locations.splice(code.co_linetable, cuts), table, stack)
+    for start, added in prefixes.items():
+        hots[bisect_left(places, start)] += added
+    hots.append(b"")
+    bounds = [0, *[2 * at for at in places], len(raw)]
+    between = [adjusted[start:end] for start, end in pairwise(bounds)]
+    units = b"".join(chain.from_iterable(zip(between, hots, strict=True)))
+    return Direct(units, locations.splice(code.co_linetable, cuts), table, max(stack, code.co_stacksize))
+
+
+def _one_a_place(code: CodeType, rows: Sequence[Row]) -> list[Row] | None:
+    """The rows with those at one place united; None where they are for different ways into it."""
+    united: list[Row] = []
+    for row in rows:
+        last = united[-1] if united else None
+        if last is None or last.at != row.at:
+            united.append(row)
+            continue
+        if last.falls is not row.falls and _has_other_ways(code, row.at):
+            return None
+        if row.covered is not last.covered and not (
+            isinstance(row.covered, Inherit) or isinstance(last.covered, Inherit)
+        ):
+            return None
+        covered = last.covered if isinstance(row.covered, Inherit) else row.covered
+        need = max(last.depth + last.image.stack, row.depth + row.image.stack)
+        image = Image(last.image.hot + row.image.hot, last.image.pieces + row.image.pieces, need)
+        united[-1] = Row(row.at, image, last.falls, covered, 0)
+    return united
 
 
 def _has_other_ways(code: CodeType, at: int) -> bool:

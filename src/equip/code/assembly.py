@@ -40,7 +40,8 @@ class Resolver:
     def const(self, value: object) -> int:
         raise NotImplementedError
 
-    def name(self, name: str) -> int:
+    def add_name(self, name: str) -> int:
+        """The index of a name that is not yet in ``names``."""
         raise NotImplementedError
 
     def slot(self, name: str) -> int:
@@ -139,8 +140,11 @@ def resolve(
         kind = type(symbol)
         if kind is Name:
             name = symbol[0]
-            values.append(names.index(name) if name in names else pools.name(name))  # type: ignore[arg-type]
-            names = pools.names
+            if name in names:
+                values.append(names.index(name))
+            else:
+                values.append(pools.add_name(name))  # type: ignore[arg-type]
+                names = pools.names
         elif kind is Slot:
             values.append(pools.slot(variables.get(symbol[0], symbol[0])))  # type: ignore[call-overload]
         else:

@@ -128,10 +128,8 @@ class Pools(Resolver):
                 return isa.OP["LOAD_COMMON_CONSTANT"], number
         return isa.OP["LOAD_CONST"], self.const(value)
 
-    def name(self, name: str) -> int:
+    def add_name(self, name: str) -> int:
         names = self.names
-        if name in names:
-            return names.index(name)
         if not isinstance(names, list):
             self.names = names = list(names)
         names.append(name)

@@ -67,10 +67,11 @@ class ModuleInjector:
     def _target(self, path: CodePath) -> Target:
         found = self._targets.get(path)
         if found is None:
-            code, enclosing = self.code, []
-            for index in path:
-                enclosing.append(code)
-                code = child_at(code, index)
+            enclosing: tuple[CodeType, ...] = ()
+            code = self.code
+            if path:
+                around = self._target(path[:-1])
+                code, enclosing = child_at(around.code, path[-1]), (*around.enclosing, around.code)
             found = self._targets[path] = Target(
                 code,
                 path,

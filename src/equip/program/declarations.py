@@ -27,12 +27,13 @@ class Declaration:
     ``co_consts`` from the module down.
     """
 
-    __slots__ = ("_children", "_implicit_scopes", "_last_line", "code_object", "code_path", "parent")
+    __slots__ = ("_children", "_implicit_scopes", "_last_line", "_module", "code_object", "code_path", "parent")
 
     def __init__(self, code: CodeType, path: CodePath, parent: Declaration | None) -> None:
         self.code_object = code
         self.code_path = path
         self.parent = parent
+        self._module: ModuleDeclaration | None = None if parent is None else parent._module
         self._children: tuple[Declaration, ...] | None = None
         self._implicit_scopes: tuple[ImplicitScope, ...] = ()
         self._last_line: int | None = None
@@ -53,6 +54,9 @@ class Declaration:
         return self._implicit_scopes
 
     def _find_children(self) -> None:
+        if CodeType not in map(type, self.code_object.co_consts):
+            self._children = ()
+            return
         children: list[Declaration] = []
         implicit: list[ImplicitScope] = []
         _collect(self.code_object, self.code_path, self, children, implicit)
@@ -100,7 +104,7 @@ class Declaration:
     @property
     def module(self) -> ModuleDeclaration:
         """The module that this belongs to; of a module, itself."""
-        found = self if isinstance(self, ModuleDeclaration) else self.parent_module
+        found = self._module
         assert found is not None, "every declaration is made under a module"
         return found
 
@@ -111,9 +115,13 @@ class Declaration:
 
     def walk(self) -> Iterator[Declaration]:
         """This declaration and all below it, in source order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        pending: list[Declaration] = [self]
+        while pending:
+            declaration = pending.pop()
+            yield declaration
+            children = declaration.children
+            if children:
+                pending += reversed(children)
 
     def _find_around(self, kind: type[_Kind]) -> _Kind | None:
         around = self.parent
@@ -153,6 +161,7 @@ class ModuleDeclaration(Declaration):
         self, code: CodeType, module_path: str, module_name: str, optimize: int, *, in_memory: bool = False
     ) -> None:
         super().__init__(code, (), None)
+        self._module = self
         self.module_path = module_path
         self.module_name = module_name
         self.optimize = optimize
@@ -188,7 +197,11 @@ class ModuleDeclaration(Declaration):
 
     def add(self, path: CodePath, insertion: Insertion) -> None:
         """Ask for ``insertion`` in the code object that ``path`` names."""
-        self.plan.setdefault(path, []).append(insertion)
+        there = self.plan.get(path)
+        if there is None:
+            self.plan[path] = [insertion]
+        else:
+            there.append(insertion)
 
     def superclasses_in(self, path: CodePath) -> dict[int, tuple[str, ...]]:
         """The bases of the classes made in the code object that ``path`` names, by the constant of their body."""

@@ -249,13 +249,21 @@ def test_25_caches_are_known_for_every_instruction() -> None:
         assert following.offset == one.offset + 2 + 2 * isa.CACHES[one.opcode], one.opname
 
 
-def test_27_a_borrowed_return_value_outlives_its_local() -> None:
-    source = """
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return value",
+        "return value if condition else None",
+        "with open(__import__('os').devnull):\n        return value",
+        "try: return value\n    finally: condition = len(hits)",
+    ],
+)
+def test_27_a_borrowed_return_value_outlives_its_local(body: str) -> None:
+    source = f"""
 class Value:
     def __del__(self): hits.append('deleted')
 def f(condition, value):
-    with open(__import__('os').devnull):
-        return value if condition else None
+    {body}
 def main(): return type(f(True, Value())).__name__
 """
     taking = at(JoinPoint.AFTER, "value = None\nhits.append(type({return_value}).__name__)")

@@ -6,7 +6,8 @@ half-open, in code units, sorted and disjoint. Source: CPython ``InternalDocs/ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from equip.errors import InvalidCodeError
@@ -28,24 +29,56 @@ class Handler(NamedTuple):
 
 def decode(table: bytes) -> list[Handler]:
     """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated."""
-    found: list[Handler] = []
+    numbers = _numbers(table)
+    return [
+        Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1))
+        for start, length, target, depth_lasti in zip(*[iter(numbers)] * 4, strict=True)
+    ]
+
+
+def _numbers(table: bytes) -> list[int]:
+    """The numbers of a table, four an entry: start, length, target, and depth with lasti as its low bit."""
     numbers: list[int] = []
     value = 0
     for byte in table:
-        if byte & 0x80 and (numbers or value) and len(numbers) % 4:
-            raise InvalidCodeError(f"exception table: entry {len(found)} is incomplete")
-        value = (value << 6) | (byte & 63)
         if byte & 64:
-            continue
-        numbers.append(value)
-        value = 0
-        if len(numbers) == 4:
-            start, length, target, depth_lasti = numbers
-            found.append(Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1)))
-            numbers.clear()
-    if numbers or value:
-        raise InvalidCodeError(f"exception table: truncated in entry {len(found)}")
-    return found
+            value = (value | byte & 63) << 6
+        else:
+            numbers.append(value | byte & 63)
+            value = 0
+    entries = len(numbers) >> 2
+    if value or table[-1:] >= b"\xc0" or len(numbers) & 3 or sum(table.translate(_BEGINS)) != entries:
+        raise InvalidCodeError(f"exception table: truncated or damaged behind entry {entries}")
+    return numbers
+
+
+_BEGINS = bytes(byte >> 7 for byte in range(256))
+
+
+def moved(table: bytes, places: Sequence[int], growth: Sequence[int]) -> bytes:
+    """``table`` when the code before ``places[i]`` has grown by ``growth[i]`` units, and that at the end by the last.
+
+    What is put in at a place belongs to the range that begins there. Raises ``InvalidCodeError`` as ``decode``.
+    """
+    numbers = _numbers(table)
+    out = bytearray()
+    for i in range(0, len(numbers), 4):
+        start, length, target, depth_lasti = numbers[i : i + 4]
+        first = len(out)
+        end = start + length
+        end += growth[bisect_left(places, end)]
+        start += growth[bisect_left(places, start)]
+        target += growth[bisect_left(places, target)]
+        for value in (start, end - start, target, depth_lasti):
+            if value < 64:
+                out.append(value)
+            elif value < 4096:
+                out.append(64 | value >> 6)
+                out.append(value & 63)
+            else:
+                _append_varint(out, value)
+        out[first] |= 0x80
+    return bytes(out)
 
 
 def encode(handlers: Iterable[Handler]) -> bytes:

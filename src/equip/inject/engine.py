@@ -15,7 +15,7 @@ from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
-from equip.inject.light import find_light, linked, use_of
+from equip.inject.light import find_light, linked, linked_at_ends, use_of
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
@@ -45,6 +45,8 @@ def instrument(
     if not insertions:
         return link(target.code, children=children)
     light = find_light(target, insertions, known_globals)
+    if light is not None and not light.part_of:
+        return linked_at_ends(target, light, children)
     for insertion in insertions:
         check_place(insertion, target)
     if light is not None:

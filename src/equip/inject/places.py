@@ -13,7 +13,7 @@ from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
 from equip.code.linker import stop_iteration_handler
 
-_RETURNS = isa.matcher(isa.RETURNS)
+_RETURNS = isa.Scan(isa.RETURNS)
 _NOP = isa.OP["NOP"]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
@@ -65,7 +65,7 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
 def returns(code: CodeType) -> list[tuple[int, int]]:
     """(first prefix, opcode) of each instruction that returns, in code units."""
     opcodes = code.co_code[::2]
-    found = [match.start() for match in _RETURNS.finditer(opcodes)]
+    found = _RETURNS.positions(opcodes)
     if isa.EXTENDED_ARG in opcodes:
         return [(_first_prefix(opcodes, index), index) for index in found]
     return [(index, index) for index in found]

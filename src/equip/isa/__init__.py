@@ -10,7 +10,6 @@ Opcodes are numbers (``OP["LOAD_FAST"]``); ``index`` counts code units of two by
 from __future__ import annotations
 
 import opcode as _opcode
-import re
 import sys
 from typing import Final
 
@@ -101,9 +100,27 @@ def kind(*operands: str) -> frozenset[int]:
     return frozenset(number for number in range(256) if OPERAND[number] in operands)
 
 
-def matcher(numbers: frozenset[int]) -> re.Pattern[bytes]:
-    """A pattern that finds any of these opcodes in ``co_code[::2]``."""
-    return re.compile(b"[" + b"".join(re.escape(bytes([n])) for n in sorted(numbers)) + b"]" if numbers else b"(?!)")
+class Scan:
+    """Finds any of some opcodes in ``co_code[::2]``. A translation and a search for one byte: no pattern is as fast."""
+
+    __slots__ = ("_flags",)
+
+    def __init__(self, numbers: frozenset[int]) -> None:
+        self._flags = bytes(number in numbers for number in range(256))
+
+    def occurs(self, opcodes: bytes) -> bool:
+        """Whether there is one."""
+        return 1 in opcodes.translate(self._flags)
+
+    def positions(self, opcodes: bytes) -> list[int]:
+        """The indices of all of them, in order."""
+        find = opcodes.translate(self._flags).find
+        found: list[int] = []
+        at = find(1)
+        while at >= 0:
+            found.append(at)
+            at = find(1, at + 1)
+        return found
 
 
 EXTENDED_ARG: Final = OP["EXTENDED_ARG"]

@@ -7,6 +7,7 @@ found by one look-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import count
 from operator import itemgetter
 from types import CodeType
 from typing import NamedTuple
@@ -40,17 +41,22 @@ class Light:
 
     def __init__(self, uses: Sequence[tuple[Kind, Use]], record: object, *, shared: bool) -> None:
         """``uses`` in the order in which they were asked for, at lines each once; ``shared`` by many functions."""
-        entering = tuple(use for kind, use in uses if kind[0] is JoinPoint.BEFORE)
-        returning = tuple(use for kind, use in uses if kind[0] is JoinPoint.AFTER)
-        lines = {kind: use for kind, use in uses if kind[0] is JoinPoint.LINENO}
-        self.parts = (entering, returning, *((use,) for use in lines.values()))
+        entering: list[Use] = []
+        returning: list[Use] = []
+        lines: dict[Kind, Use] = {}
+        for kind, use in uses:
+            if kind[0] is JoinPoint.LINENO:
+                lines[kind] = use
+            else:
+                (entering if kind[0] is JoinPoint.BEFORE else returning).append(use)
+        self.parts = (entering, returning, *[[use] for use in lines.values()])
         """What goes together: at the entry, at a return, and each thing that is at lines."""
-        self.part_of = {kind: i for i, kind in enumerate(lines, 2)}
+        self.part_of = dict(zip(lines, count(2), strict=False))
         """The place in ``parts`` of what is at lines."""
         self.record = record
-        symbols = dict.fromkeys(symbol for _, use in uses for symbol in use.template.symbols)
-        self._names = dict.fromkeys(symbol.name for _, symbol in symbols if isinstance(symbol, Name))
-        self._constants = tuple(pair for pair in symbols if isinstance(pair[1], Const))
+        symbols = dict.fromkeys([symbol for _, use in uses for symbol in use.template.symbols]) if shared else {}
+        self._names = dict.fromkeys([symbol.name for _, symbol in symbols if isinstance(symbol, Name)])
+        self._constants = [pair for pair in symbols if isinstance(pair[1], Const)]
         self._symbols = tuple(symbols) if shared else None
         """What the images depend on where many functions have them in common."""
         self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}

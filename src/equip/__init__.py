@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from equip.delivery.state import restore, status
     from equip.errors import (
         EquipError,
+        EquipWarning,
         InvalidCodeError,
         JoinPointError,
+        PatchError,
+        ProbeError,
         PycError,
         SnippetError,
         UnsupportedPythonError,
     )
     from equip.inject.request import JoinPoint
     from equip.instrumentation import BytecodeObject, Instrumentation, Program
+    from equip.probes import Probe, after, before, on_line, on_raise
     from equip.program.declarations import (
         ImportDeclaration,
         MethodDeclaration,
@@ -37,9 +41,13 @@ _HOMES = {
     "equip.delivery.memory": "instrument_code",
     "equip.delivery.report": "FileReport Report",
     "equip.delivery.state": "restore status",
-    "equip.errors": "EquipError InvalidCodeError JoinPointError PycError SnippetError UnsupportedPythonError",
+    "equip.errors": (
+        "EquipError EquipWarning InvalidCodeError JoinPointError PatchError ProbeError PycError SnippetError "
+        "UnsupportedPythonError"
+    ),
     "equip.inject.request": "JoinPoint",
     "equip.instrumentation": "BytecodeObject Instrumentation Program",
+    "equip.probes": "Probe after before on_line on_raise",
     "equip.program.declarations": "ImportDeclaration MethodDeclaration ModuleDeclaration TypeDeclaration",
     "equip.rewriter": "SimpleRewriter",
     "equip.visitors": "BytecodeVisitor ClassVisitor MethodVisitor ModuleVisitor",
@@ -50,6 +58,7 @@ __all__ = [
     "BytecodeVisitor",
     "ClassVisitor",
     "EquipError",
+    "EquipWarning",
     "FileReport",
     "ImportDeclaration",
     "Instruction",
@@ -61,6 +70,9 @@ __all__ = [
     "MethodVisitor",
     "ModuleDeclaration",
     "ModuleVisitor",
+    "PatchError",
+    "Probe",
+    "ProbeError",
     "Program",
     "PycError",
     "Report",
@@ -68,7 +80,11 @@ __all__ = [
     "SnippetError",
     "TypeDeclaration",
     "UnsupportedPythonError",
+    "after",
+    "before",
     "instrument_code",
+    "on_line",
+    "on_raise",
     "provenance",
     "restore",
     "status",

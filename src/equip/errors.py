@@ -23,5 +23,17 @@ class JoinPointError(EquipError):
     """The place asked for does not exist in this code."""
 
 
+class ProbeError(EquipError):
+    """A probe is asked for in a way that has no meaning: a malformed place, an impossible option."""
+
+
+class PatchError(EquipError):
+    """What is to be patched has no Python code, or none that may be changed."""
+
+
+class EquipWarning(UserWarning):
+    """Something that the user asked for has no effect: a probe without a match, a module left as it is."""
+
+
 class PycError(EquipError):
     """A .pyc file (or the source it belongs to) cannot be read, trusted or written."""

@@ -11,10 +11,10 @@ import pytest
 import equip
 
 PUBLIC = """
-    BytecodeObject BytecodeVisitor ClassVisitor EquipError FileReport ImportDeclaration Instruction Instrumentation
-    InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor Program
-    PycError Report SimpleRewriter SnippetError TypeDeclaration UnsupportedPythonError instrument_code provenance
-    restore status
+    BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport ImportDeclaration Instruction
+    Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor ModuleDeclaration
+    ModuleVisitor PatchError Probe ProbeError Program PycError Report SimpleRewriter SnippetError TypeDeclaration
+    UnsupportedPythonError after before instrument_code on_line on_raise provenance restore status
 """.split()
 
 

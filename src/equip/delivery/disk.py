@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from equip.delivery import notes
 from equip.delivery.emission import CompileJob, Done, InjectJob, run_job
-from equip.delivery.planning import Visitor, probe_name, run_visitors
+from equip.delivery.planning import Matching, Visitor, begun, complaints, probe_name, run_visitors
 from equip.delivery.recursion import modules_behind
 from equip.delivery.report import FileReport, Report, Status
 from equip.delivery.workers import Pool, how_many, run_jobs
@@ -157,6 +157,7 @@ def instrument_files(
     ``passed`` and ``faults`` (by compiled file) are what is already known not to work, for the report. Raises
     ``SnippetError`` and ``JoinPointError``, before anything is written, and what a visitor raises.
     """
+    visitors = begun(visitors)
     works = [_Work(file) for file in files]
     count = how_many(settings.workers, sum(_size(file.pyc) for file in files))
     with Pool(count) as pool:
@@ -172,8 +173,10 @@ def instrument_files(
     outcomes += [FileReport(one.path, None, "refused" if one.fault else "skipped", one.reason) for one in passed]
     scripts = [work.file for work in works if work.is_script]
     active = {one.probe for work in works for insertions in work.asked.values() for one in insertions}
-    idle = [name for name in dict.fromkeys(map(probe_name, visitors)) if name not in active]
-    return Report(tuple(outcomes), notes.notes_for(outcomes, scripts, idle))
+    complained = complaints(visitors)
+    others = [one for one in visitors if not isinstance(one, Matching)]
+    idle = [name for name in dict.fromkeys(map(probe_name, others)) if name not in active]
+    return Report(tuple(outcomes), (*complained, *notes.notes_for(outcomes, scripts, idle)))
 
 
 def _size(path: str) -> int:

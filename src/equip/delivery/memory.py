@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import CodeType
 
-from equip.delivery.planning import Visitor, as_visitors, run_visitors
+from equip.delivery.planning import Visitor, as_visitors, begun, run_visitors, warn_of_idle
 from equip.program.declarations import ModuleDeclaration
 from equip.program.pyc import running_optimize
 from equip.program.tree import module_name as name_of_file
@@ -24,14 +24,24 @@ def instrument_code(
 
     Returns the same object when nothing was asked for. ``file_path`` and ``module_name`` are for the fields of
     snippets; they are taken from the code's file name. ``optimize`` is the level for snippets, -1 that of this
-    interpreter. Raises ``SnippetError`` and ``JoinPointError``.
+    interpreter. Raises ``SnippetError`` and ``JoinPointError``; warns (``EquipWarning``) of probes without a match.
     """
+    visitors = begun(as_visitors(visitor))
+    new = code_with(code, visitors, file_path, module_name, optimize)
+    warn_of_idle(visitors, 2)
+    return new
+
+
+def code_with(
+    code: CodeType, visitors: Sequence[Visitor], file_path: str | None, module_name: str | None, optimize: int = -1
+) -> CodeType:
+    """``code`` as the visitors want it; the same object when they ask for nothing."""
     path = code.co_filename if file_path is None else file_path
     if module_name is None:
         module_name = name_in_memory(path)
     level = running_optimize() if optimize < 0 else optimize
     module = ModuleDeclaration(code, path, module_name, level, in_memory=True)
-    plan = run_visitors(module, as_visitors(visitor))
+    plan = run_visitors(module, visitors)
     return module.injector.inject(plan) if plan else code
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
+from equip.errors import EquipWarning
 from equip.inject.request import Plan
 from equip.program.declarations import ModuleDeclaration
 
@@ -29,6 +31,33 @@ def as_visitors(visitor: Visitor | Iterable[Visitor]) -> tuple[Visitor, ...]:
                 "or BytecodeVisitor"
             )
     return tuple(one for one in given if isinstance(one, Visitor))
+
+
+@runtime_checkable
+class Matching(Protocol):
+    """A visitor that says by a pattern what it wants, and can tell if that was nothing: a probe."""
+
+    def begin(self, key: str = "") -> Visitor:
+        """The same for another delivery, with nothing matched yet; ``key`` names what is its own there."""
+
+    def complaint(self) -> str | None:
+        """What to tell the user if nothing was matched so far."""
+
+
+def begun(visitors: Iterable[Visitor]) -> tuple[Visitor, ...]:
+    """The visitors for one delivery."""
+    return tuple(one.begin() if isinstance(one, Matching) else one for one in visitors)
+
+
+def complaints(visitors: Iterable[Visitor]) -> list[str]:
+    """What those visitors have to complain of that matched nothing."""
+    return [found for one in visitors if isinstance(one, Matching) and (found := one.complaint())]
+
+
+def warn_of_idle(visitors: Iterable[Visitor], stacklevel: int) -> None:
+    """Warn of probes that matched nothing, at the caller ``stacklevel`` calls up from here."""
+    for complaint in complaints(visitors):
+        warnings.warn(complaint, EquipWarning, stacklevel=stacklevel + 1)
 
 
 def probe_name(visitor: Visitor) -> str:

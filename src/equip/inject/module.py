@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import CodeType
 
 from equip import isa
@@ -62,6 +62,10 @@ class ModuleInjector:
                 path = path[:-1]
                 paths[path] = None
         return _Rebuild(self, plan).rebuilt(sorted(paths, key=len, reverse=True))
+
+    def lines_of(self, path: CodePath) -> Collection[int]:
+        """The lines that are encountered in the code object that ``path`` names."""
+        return self._target(path).encounters.keys()
 
     def _target(self, path: CodePath) -> Target:
         found = self._targets.get(path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from equip.errors import SnippetError
 from equip.inject.fields import LIST_FIELDS, Field, field_of, pieces_of, spelled, with_stand_ins
@@ -63,16 +65,36 @@ class Snippet:
         return f"snippet line {lineno} {shown!r}"
 
 
+GUARD = "# equip: guard of "
+"""How the source of a snippet starts that has lines around the user's own.
+
+How many are in front of the user's, and how many the user's are, follows.
+"""
+
+
+def guarded(header: Sequence[str], source: str, footer: Sequence[str] = ()) -> str:
+    """``source`` between the lines ``header`` and ``footer``, which do not count in line numbers and messages."""
+    return "\n".join((f"{GUARD}{len(header) + 1} {source.count(chr(10)) + 1}", *header, source, *footer))
+
+
 @lru_cache(maxsize=4096)
 def parse(source: str) -> Snippet:
     """Parse a snippet. Raises ``SnippetError`` for a syntax error and for what no target allows."""
     text = with_stand_ins(textwrap.dedent(source))
+    before = 0
+    if source.startswith(GUARD):
+        before, own = map(int, source.partition("\n")[0].removeprefix(GUARD).split())
+        source = "\n".join(source.split("\n")[before : before + own])
     try:
         tree = ast.parse(text, "<snippet>")
     except SyntaxError as error:
+        if error.lineno:
+            error.lineno -= before
         raise _syntax_error(source, error) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise SnippetError(f"snippet {source[:60]!r} cannot be parsed: {error}") from None
+    if before:
+        _shift(tree, before, source.count("\n") + 1)
     scan = _Scan(source)
     for statement in tree.body:
         scan.visit(statement)
@@ -95,6 +117,17 @@ def parse(source: str) -> Snippet:
         any(f.argument_index is not None or f.name in LIST_FIELDS for f in scan.fields if not f.literal),
         demands,
     )
+
+
+def _shift(tree: ast.Module, before: int, count: int) -> None:
+    """Number the ``count`` lines behind the first ``before`` from 1; other lines count as the nearest of these."""
+    for node in ast.walk(tree):
+        place: Any = node
+        if "lineno" in node._attributes:
+            first, last = place.lineno - before, place.end_lineno - before
+            place.lineno, place.end_lineno = min(max(first, 1), count), min(max(last, 1), count)
+            if (first, last) != (place.lineno, place.end_lineno):
+                place.col_offset = place.end_col_offset = 0
 
 
 def _syntax_error(source: str, error: SyntaxError) -> SnippetError:

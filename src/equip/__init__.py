@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.memory import instrument_code
+    from equip.delivery.patch import Patch, patch
     from equip.delivery.report import FileReport, Report
     from equip.delivery.state import restore, status
     from equip.errors import (
@@ -39,6 +40,7 @@ _HOMES = {
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.memory": "instrument_code",
+    "equip.delivery.patch": "Patch patch",
     "equip.delivery.report": "FileReport Report",
     "equip.delivery.state": "restore status",
     "equip.errors": (
@@ -70,6 +72,7 @@ __all__ = [
     "MethodVisitor",
     "ModuleDeclaration",
     "ModuleVisitor",
+    "Patch",
     "PatchError",
     "Probe",
     "ProbeError",
@@ -85,6 +88,7 @@ __all__ = [
     "instrument_code",
     "on_line",
     "on_raise",
+    "patch",
     "provenance",
     "restore",
     "status",

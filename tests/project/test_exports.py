@@ -13,8 +13,8 @@ import equip
 PUBLIC = """
     BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport ImportDeclaration Instruction
     Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor ModuleDeclaration
-    ModuleVisitor PatchError Probe ProbeError Program PycError Report SimpleRewriter SnippetError TypeDeclaration
-    UnsupportedPythonError after before instrument_code on_line on_raise provenance restore status
+    ModuleVisitor Patch PatchError Probe ProbeError Program PycError Report SimpleRewriter SnippetError TypeDeclaration
+    UnsupportedPythonError after before instrument_code on_line on_raise patch provenance restore status
 """.split()
 
 

@@ -78,6 +78,11 @@ def gate_source(key: str, limit: int | None, every: float | None, lifespan: floa
     return source.replace("KEY", key)
 
 
+def is_gate(source: str) -> bool:
+    """Whether a snippet is the making of a gate."""
+    return source.startswith(f"def {NAME}")
+
+
 def new_gate(key: str, source: str, spent: Callable[[], None] | None) -> Any:
     """A gate of its own, which starts now and calls ``spent`` when its time or its hits are up."""
     gates: dict[str, Any] = sys.__dict__.setdefault("_equip_gates", {})

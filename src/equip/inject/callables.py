@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from equip.errors import SnippetError
@@ -16,6 +17,9 @@ from equip.inject.fields import is_field_name
 registered: list[Callable[..., Any]] = []
 """The callables that code in this process calls, by their number."""
 _numbers: dict[int, int] = {}
+
+lent: ContextVar[list[Callable[..., Any]] | None] = ContextVar("equip_lent", default=None)
+"""Where callables go instead while somebody collects them, who then puts them in the place of ``_equip_lent[N]``."""
 
 
 class Call(NamedTuple):
@@ -29,6 +33,10 @@ def call_of(function: Callable[..., Any], *, in_memory: bool) -> Call:
     """How code calls ``function``. Raises ``SnippetError`` if a parameter is no field, or no import reaches it."""
     arguments = ", ".join(_arguments(function))
     if in_memory:
+        collected = lent.get()
+        if collected is not None:
+            collected.append(function)
+            return Call("", f"_equip_lent[{len(collected) - 1}]({arguments})")
         number = _numbers.setdefault(id(function), len(registered))
         if number == len(registered):
             registered.append(function)  # Kept for good: the code that calls it can live as long as the process.

@@ -1,0 +1,109 @@
+"""From what a user names to the function objects that are meant, and to all that share their code."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+from collections.abc import Collection, Iterator
+from types import CodeType, FunctionType, MethodType, ModuleType
+
+from equip.errors import PatchError
+
+_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_HOLDERS = (staticmethod, classmethod, MethodType)
+_CALLERS = (functools.partial, functools.partialmethod, functools.cached_property, functools.singledispatchmethod)
+
+
+def functions_of(target: object) -> list[FunctionType]:
+    """The functions that ``target`` stands for, those below decorators. Raises ``PatchError`` if there are none.
+
+    Of a module: all functions that live in its namespace, wherever they are referenced. Of a class: its own, and
+    those of classes inside it.
+    """
+    found = list(dict.fromkeys(_functions(target, {id(target)})))
+    if not found:
+        raise PatchError(f"{_shown(target)} cannot be patched: {_reason(target)}")
+    for function in found:
+        if function.__code__.co_filename.startswith(_OWN_FOLDER):
+            raise PatchError(f"{_shown(target)} cannot be patched: equip never instruments itself")
+    return found
+
+
+def _functions(target: object, seen: set[int]) -> Iterator[FunctionType]:
+    if isinstance(target, ModuleType):
+        yield from _functions_in(target)
+        return
+    if isinstance(target, type):
+        yield from _methods_of(target, seen)
+        return
+    for below in _below(target):
+        if id(below) not in seen:
+            seen.add(id(below))
+            yield from _functions(below, seen)
+    if isinstance(target, FunctionType) and not _below(target):
+        yield target
+
+
+def _below(target: object) -> tuple[object, ...]:
+    """What a decorated function, a method or the like calls."""
+    if isinstance(target, property):
+        return tuple(one for one in (target.fget, target.fset, target.fdel) if one is not None)
+    if isinstance(target, _HOLDERS):
+        return (target.__func__,)
+    if isinstance(target, _CALLERS):
+        return (target.func,)
+    wrapped = getattr(target, "__wrapped__", None) if hasattr(type(target), "__call__") else None  # noqa: B004
+    return () if wrapped is None else (wrapped,)
+
+
+def _functions_in(module: ModuleType) -> Iterator[FunctionType]:
+    namespace = vars(module)
+    for one in gc.get_objects():
+        if type(one) is FunctionType and one.__globals__ is namespace:
+            yield one
+    for value in list(namespace.values()):  # Objects that were frozen (``gc.freeze``) are not among the others.
+        if type(value) is FunctionType and value.__globals__ is namespace:
+            yield value
+
+
+def _methods_of(kind: type, seen: set[int]) -> Iterator[FunctionType]:
+    for value in list(vars(kind).values()):
+        if id(value) in seen:
+            continue
+        if isinstance(value, type):
+            if value.__module__ == kind.__module__ and value.__qualname__.startswith(f"{kind.__qualname__}."):
+                seen.add(id(value))
+                yield from _methods_of(value, seen)
+        elif isinstance(value, (FunctionType, property, *_HOLDERS, *_CALLERS)) or hasattr(value, "__wrapped__"):
+            seen.add(id(value))
+            yield from (one for one in _functions(value, seen) if one.__module__ == kind.__module__)
+
+
+def _shown(target: object) -> str:
+    if isinstance(target, ModuleType):
+        return f"module {target.__name__!r}"
+    name = getattr(target, "__qualname__", None) or getattr(target, "__name__", None)
+    return f"{type(target).__name__} {name!r}" if isinstance(name, str) else repr(target)
+
+
+def _reason(target: object) -> str:
+    if isinstance(target, (ModuleType, type)):
+        return "it has no functions of its own that are written in Python"
+    if isinstance(target, CodeType):
+        return "code that is not in a function is for equip.instrument_code"
+    if isinstance(target, str):
+        return "name the object itself, not its name"
+    if callable(target) and hasattr(target, "__name__"):
+        return "it is not written in Python, so it has no bytecode"
+    if callable(target):
+        return f"it is no function: patch its class, {type(target).__qualname__}"
+    return "it is no function, method, class or module"
+
+
+def functions_with(codes: Collection[CodeType]) -> list[FunctionType]:
+    """All functions in the process that run one of the code objects, which are told apart by identity."""
+    wanted = {id(code) for code in codes}
+    return [
+        one for one in gc.get_referrers(*codes) if type(one) is FunctionType and id(one.__code__) in wanted
+    ]

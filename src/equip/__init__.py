@@ -7,6 +7,7 @@ TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more
 if TYPE_CHECKING:
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
+    from equip.delivery.hook import Hook, install
     from equip.delivery.memory import instrument_code
     from equip.delivery.patch import Patch, patch
     from equip.delivery.report import FileReport, Report
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
+    "equip.delivery.hook": "Hook install",
     "equip.delivery.memory": "instrument_code",
     "equip.delivery.patch": "Patch patch",
     "equip.delivery.report": "FileReport Report",
@@ -62,6 +64,7 @@ __all__ = [
     "EquipError",
     "EquipWarning",
     "FileReport",
+    "Hook",
     "ImportDeclaration",
     "Instruction",
     "Instrumentation",
@@ -85,6 +88,7 @@ __all__ = [
     "UnsupportedPythonError",
     "after",
     "before",
+    "install",
     "instrument_code",
     "on_line",
     "on_raise",

@@ -6,12 +6,15 @@ A probe can be given wherever a visitor can, alone or in a list, and used as oft
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import itertools
 import math
 import textwrap
 import tokenize
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from equip.delivery.gates import NAME, gate_source
 from equip.delivery.where import Where, parse_where
@@ -52,7 +55,7 @@ class Probe:
         """What tells it apart from other probes, the same in each run. Hexadecimal."""
         code = self.code
         if not isinstance(code, str):
-            code = f"{getattr(code, '__module__', '')}:{getattr(code, '__qualname__', repr(code))}"
+            code = f"{getattr(code, '__module__', '')}:{getattr(code, '__qualname__', '')}:{_parameters(code)}"
         options = (self.suppress, self.when, self.limit, self.every, self.lifespan, self.reentrant)
         return hashlib.sha256(ascii((self.probe_name, code, options)).encode()).hexdigest()[:16]
 
@@ -74,6 +77,24 @@ class Probe:
     def begin(self, key: str = "") -> Probe:
         """The same probe for another delivery: nothing matched yet, ``key`` for its gate."""
         return replace(self, place=self.place.fresh(), key=key)
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether another process can run what it puts in."""
+        if not isinstance(self.code, str):
+            try:
+                call_of(self.code, in_memory=False)
+            except SnippetError:
+                return False
+        return True
+
+    def memory(self) -> object:
+        """What it has matched so far, as plain data."""
+        return self.place.memory()
+
+    def recall(self, memory: Any) -> None:
+        """Have matched what ``memory`` says, too."""
+        self.place.recall(memory)
 
     def complaint(self) -> str | None:
         """What to tell the user if it has matched nothing."""
@@ -133,6 +154,13 @@ _NAMES = {
     JoinPoint.RAISE: "on_raise",
     JoinPoint.LINENO: "on_line",
 }
+
+
+def _parameters(function: Callable[..., Any]) -> str:
+    try:
+        return str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return ""
 
 
 def _indented(code: str, indent: str) -> str:

@@ -11,10 +11,10 @@ import pytest
 import equip
 
 PUBLIC = """
-    BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport ImportDeclaration Instruction
-    Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor ModuleDeclaration
-    ModuleVisitor Patch PatchError Probe ProbeError Program PycError Report SimpleRewriter SnippetError TypeDeclaration
-    UnsupportedPythonError after before instrument_code on_line on_raise patch provenance restore status
+    BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport Hook ImportDeclaration
+    Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor
+    ModuleDeclaration ModuleVisitor Patch PatchError Probe ProbeError Program PycError Report SimpleRewriter SnippetError
+    TypeDeclaration UnsupportedPythonError after before install instrument_code on_line on_raise patch provenance restore status
 """.split()
 
 

@@ -101,6 +101,11 @@ def put_gate(key: str, gate: Any) -> None:
     sys.__dict__.setdefault("_equip_gates", {})[key] = gate
 
 
+def find_gate(key: str) -> Any:
+    """The gate that was put there with that key, None if there is none."""
+    return sys.__dict__.get("_equip_gates", {}).get(key)
+
+
 def drop_gate(key: str) -> None:
     """Let go of the gate with that key; modules that use it keep it."""
     sys.__dict__.get("_equip_gates", {}).pop(key, None)

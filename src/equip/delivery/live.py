@@ -31,8 +31,9 @@ changing: Final[list[None]] = []
 class Layer:
     """What one visitor asks for. ``objects`` are what its snippets use, by the constant that stands for each."""
 
-    def __init__(self, objects: dict[str, object]) -> None:
+    def __init__(self, objects: dict[str, object], visitor: object) -> None:
         self.objects = objects
+        self.visitor = visitor
         self.sites: list[Site] = []
 
 
@@ -190,6 +191,24 @@ def _set_code(sites: Iterable[Site], goals: dict[int, CodeType]) -> int:
                 function.__code__ = goal
                 changed += 1
     return changed
+
+
+def replace_tree(clean: CodeType, old: CodeType, new: CodeType) -> None:
+    """Have functions that run code of ``old`` run that of ``new``; both were made from ``clean``. The lock is held."""
+    pairs = dict(_walk_as(clean, new))
+    goals: dict[int, CodeType] = {}
+    codes = []
+    for path, code in _walk_as(clean, old):
+        if code is not pairs[path]:
+            _carry_events(code, pairs[path])
+            goals[id(code)] = pairs[path]
+            codes.append(code)
+    changing.append(None)
+    try:
+        for function in functions_with(codes):
+            function.__code__ = goals[id(function.__code__)]
+    finally:
+        changing.pop()
 
 
 def walk(code: CodeType) -> Iterator[tuple[CodePath, CodeType]]:

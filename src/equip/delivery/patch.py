@@ -12,7 +12,7 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
 from equip.delivery import live
-from equip.delivery.gates import is_gate, new_gate
+from equip.delivery.gates import find_gate, is_gate, new_gate
 from equip.delivery.outline import Outline, OutlineDeclaration, outline
 from equip.delivery.planning import Matching, Visitor, as_visitors, run_visitors, warn_of_idle
 from equip.delivery.reach import functions_of
@@ -92,6 +92,10 @@ class Patch:
         for one in asked:
             if one.layer.sites:
                 self._timers[one.layer] = one.started_timer()
+
+    def drop(self, visitor: Visitor) -> None:
+        """Take out what one visitor asked for. The lock is held."""
+        self._take_off([layer for layer in self._timers if layer.visitor is visitor])
 
     def _take_off(self, layers: Iterable[live.Layer]) -> None:
         """Remove some layers. The lock is held."""
@@ -199,13 +203,15 @@ class _Asked:
 
     def __init__(self, visitor: Visitor, patch: Patch) -> None:
         self.visitor = visitor
-        self.layer = live.Layer({})
+        self.layer = live.Layer({}, visitor)
         self.imports: list[_Import] = []
         self._gates: dict[str, object] = {}
         self._spent = _spender(patch, self.layer)
         if isinstance(visitor, Gated):
             source = visitor.gate(visitor.key)
-            if source is not None:
+            if source is not None and (there := find_gate(visitor.key)) is not None:
+                self._gates[visitor.key] = there  # That of an import hook, which takes care of it.
+            elif source is not None:
                 spent = self._spent if visitor.is_limited else None
                 self._gates[visitor.key] = new_gate(visitor.key, source, spent)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from equip.errors import EquipWarning
 from equip.inject.request import Plan
@@ -42,6 +42,20 @@ class Matching(Protocol):
 
     def complaint(self) -> str | None:
         """What to tell the user if nothing was matched so far."""
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A visitor that can be told apart from others from one run to the next: what it made can be kept in files."""
+
+    digest: str
+    is_portable: bool
+
+    def memory(self) -> object:
+        """What it has matched so far, as plain data."""
+
+    def recall(self, memory: Any) -> None:
+        """Have matched what ``memory`` says, too."""
 
 
 def begun(visitors: Iterable[Visitor]) -> tuple[Visitor, ...]:

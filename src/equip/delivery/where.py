@@ -48,18 +48,19 @@ class Where:
     def find(self, module: ModuleDeclaration) -> Iterator[Declaration]:
         """The declarations in ``module`` that this means. Remembers what it saw, for ``complaint``."""
         self.modules.add(module.module_path if self.file else module.module_name)
-        if not self._is_in(module):
+        if not self._is_meant(module.module_path if self.file else module.module_name):
             return
         found = self._at_line(module) if self.line else self._named(module)
         for declaration in found:
             self.matched += 1
             yield declaration
 
-    def _is_in(self, module: ModuleDeclaration) -> bool:
+    def _is_meant(self, name: str) -> bool:
+        """Whether a module is meant, by its path or its name."""
         if self.file:
-            path, glob = module.module_path.replace("\\", "/"), self.file.replace("\\", "/")
+            path, glob = name.replace("\\", "/"), self.file.replace("\\", "/")
             return fnmatchcase(path, glob) or fnmatchcase(path, f"*/{glob}")
-        return matches_module(self.module, module.module_name)
+        return matches_module(self.module, name)
 
     def _named(self, module: ModuleDeclaration) -> Iterator[Declaration]:
         shown = module.module_path if self.file else module.module_name
@@ -87,11 +88,22 @@ class Where:
         around = {around.code_path for one in named for around in _around(one)}
         return [one for one in named if one.code_path not in around]
 
+    def memory(self) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+        """What it was compared with so far, as plain data; the names that came near as far as they are of use."""
+        near = () if self.matched else tuple(_closest(self.text, self.near) if not self.line else sorted(self.near))
+        return self.matched, tuple(sorted(self.modules)), near
+
+    def recall(self, memory: tuple[int, tuple[str, ...], tuple[str, ...]]) -> None:
+        """Count as compared with what ``memory`` says."""
+        self.matched += memory[0]
+        self.modules.update(memory[1])
+        self.near.update(memory[2])
+
     def complaint(self) -> str | None:
         """What to tell the user if nothing was matched, with the names that come near."""
         if self.matched:
             return None
-        if not self.near:
+        if not any(self._is_meant(name) for name in self.modules):
             wanted = self.file or self.module
             close = difflib.get_close_matches(wanted, sorted(self.modules)[:_COMPARED], _SHOWN, 0.4)
             what = "file" if self.file else "module"

@@ -1,0 +1,87 @@
+"""Instrumented code that the import hook has made before, in files beside Python's own compiled ones.
+
+The files have names of their own kind, so no import system reads them. A file is good for one state of the source,
+one interpreter, one version of equip and one set of probes; anything else in it counts as nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import marshal
+import os
+import sys
+from collections.abc import Sequence
+from types import CodeType
+from typing import Any, Final, NamedTuple
+
+import equip
+from equip.program import atomic
+
+_START: Final = b"equip hook 1\n"
+_KEPT: Final = 4
+"""So many sets of probes of one module are kept; the oldest go."""
+
+
+class Entry(NamedTuple):
+    """What was made of a module: its code (None: it stays as it is), and what making it has told."""
+
+    code: CodeType | None
+    spared: tuple[str, ...]
+    memories: tuple[Any, ...]
+
+
+class Cache:
+    """The file for one module and one set of probes. ``file`` is what the import system loads the module from."""
+
+    def __init__(self, name: str, file: str, digests: Sequence[str]) -> None:
+        self.path: str | None = None
+        try:
+            status = os.stat(file)
+            self._state = (status.st_mtime_ns, status.st_size)
+            own = importlib.util.cache_from_source(f"{os.path.splitext(file)[0]}.py")
+        except (OSError, NotImplementedError):
+            return
+        probes = hashlib.sha256(ascii((name, *digests)).encode()).hexdigest()[:16]
+        self._stem = f"{own.removesuffix('.pyc')}.equip-"
+        self.path = self._stem + probes
+        self._key = (
+            *self._state, file, name, tuple(digests), sys.version, importlib.util.MAGIC_NUMBER, equip.__version__
+        )
+
+    def read(self) -> Entry | None:
+        """What was made before; None if there is nothing good."""
+        if self.path is None:
+            return None
+        try:
+            with open(self.path, "rb") as stream:
+                data = stream.read()
+        except OSError:
+            return None
+        body = data[len(_START) + 32 :]
+        if not data.startswith(_START + hashlib.sha256(body).digest()):
+            return None
+        key, code, spared, memories = marshal.loads(body)
+        return Entry(code, spared, memories) if key == self._key else None
+
+    def write(self, entry: Entry) -> None:
+        """Keep what was made. Where that is not possible there is no cache, which is no error."""
+        if self.path is None or sys.dont_write_bytecode:
+            return
+        try:
+            body = marshal.dumps((self._key, *entry))
+        except ValueError:  # A constant that no file can hold.
+            return
+        folder = os.path.dirname(self.path)
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+            atomic.write_atomically(self.path, _START + hashlib.sha256(body).digest() + body)
+            self._remove_old(folder)
+
+    def _remove_old(self, folder: str) -> None:
+        stem = os.path.basename(self._stem)
+        names = (name for name in os.listdir(folder) if name.startswith(stem) and atomic.TEMPORARY not in name)
+        there = sorted((os.path.join(folder, name) for name in names), key=os.path.getmtime, reverse=True)
+        for path in there[_KEPT:]:
+            atomic.remove_file(path)

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from types import CodeType
 from typing import Any, Final, NamedTuple
 
-import equip
 from equip.program import atomic
 
 _START: Final = b"equip hook 1\n"
@@ -46,9 +45,9 @@ class Cache:
         probes = hashlib.sha256(ascii((name, *digests)).encode()).hexdigest()[:16]
         self._stem = f"{own.removesuffix('.pyc')}.equip-"
         self.path = self._stem + probes
-        self._key = (
-            *self._state, file, name, tuple(digests), sys.version, importlib.util.MAGIC_NUMBER, equip.__version__
-        )
+        interpreter = (tuple(sys.implementation.version), importlib.util.MAGIC_NUMBER)
+        own_version = str(vars(sys.modules["equip"])["__version__"])
+        self._key = (*self._state, file, name, tuple(digests), interpreter, own_version)
 
     def read(self) -> Entry | None:
         """What was made before; None if there is nothing good."""

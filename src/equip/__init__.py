@@ -7,12 +7,14 @@ TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more
 if TYPE_CHECKING:
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
+    from equip.delivery.attach import Attached, attach, detach
     from equip.delivery.hook import Hook, install
     from equip.delivery.memory import instrument_code
     from equip.delivery.patch import Patch, patch
     from equip.delivery.report import FileReport, Report
     from equip.delivery.state import restore, status
     from equip.errors import (
+        AttachError,
         EquipError,
         EquipWarning,
         InvalidCodeError,
@@ -40,14 +42,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
+    "equip.delivery.attach": "Attached attach detach",
     "equip.delivery.hook": "Hook install",
     "equip.delivery.memory": "instrument_code",
     "equip.delivery.patch": "Patch patch",
     "equip.delivery.report": "FileReport Report",
     "equip.delivery.state": "restore status",
     "equip.errors": (
-        "EquipError EquipWarning InvalidCodeError JoinPointError PatchError ProbeError PycError SnippetError "
-        "UnsupportedPythonError"
+        "AttachError EquipError EquipWarning InvalidCodeError JoinPointError PatchError ProbeError PycError "
+        "SnippetError UnsupportedPythonError"
     ),
     "equip.inject.request": "JoinPoint",
     "equip.instrumentation": "BytecodeObject Instrumentation Program",
@@ -58,6 +61,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AttachError",
+    "Attached",
     "BytecodeObject",
     "BytecodeVisitor",
     "ClassVisitor",
@@ -87,7 +92,9 @@ __all__ = [
     "TypeDeclaration",
     "UnsupportedPythonError",
     "after",
+    "attach",
     "before",
+    "detach",
     "install",
     "instrument_code",
     "on_line",

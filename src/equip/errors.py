@@ -31,6 +31,10 @@ class PatchError(EquipError):
     """What is to be patched has no Python code, or none that may be changed."""
 
 
+class AttachError(EquipError):
+    """Another process cannot be attached to, or has not done what it was asked for."""
+
+
 class EquipWarning(UserWarning):
     """Something that the user asked for has no effect: a probe without a match, a module left as it is."""
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from equip.delivery.attach import described_callable
 from equip.delivery.gates import NAME, gate_source
 from equip.delivery.where import Where, parse_where
 from equip.errors import ProbeError, SnippetError
@@ -87,6 +88,14 @@ class Probe:
             except SnippetError:
                 return False
         return True
+
+    def describe(self) -> dict[str, Any]:
+        """What makes it, as plain data. Raises ``SnippetError`` for a callable that cannot be imported."""
+        names = ("suppress", "when", "limit", "every", "lifespan", "reentrant")
+        options = {name: getattr(self, name) for name in names}
+        code = self.code if isinstance(self.code, str) else described_callable(self.code)
+        kind, include = _NAMES[self.location], self.place.module or "*"
+        return {"kind": kind, "where": self.place.text, "include": include, "code": code, "options": options}
 
     def memory(self) -> object:
         """What it has matched so far, as plain data."""

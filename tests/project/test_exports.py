@@ -11,11 +11,11 @@ import pytest
 import equip
 
 PUBLIC = """
-    BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport Hook ImportDeclaration
-    Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration MethodVisitor
-    ModuleDeclaration ModuleVisitor Patch PatchError Probe ProbeError Program PycError Report SimpleRewriter
-    SnippetError TypeDeclaration UnsupportedPythonError after before install instrument_code on_line on_raise patch
-    provenance restore status
+    AttachError Attached BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport Hook
+    ImportDeclaration Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration
+    MethodVisitor ModuleDeclaration ModuleVisitor Patch PatchError Probe ProbeError Program PycError Report
+    SimpleRewriter SnippetError TypeDeclaration UnsupportedPythonError after attach before detach install
+    instrument_code on_line on_raise patch provenance restore status
 """.split()
 
 

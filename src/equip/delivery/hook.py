@@ -16,18 +16,18 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from types import CodeType, ModuleType, TracebackType
+from types import CodeType, FunctionType, ModuleType, TracebackType
 from typing import Any, Final, Self, cast
 
 from equip.delivery import live
 from equip.delivery.codecache import Cache, Entry
 from equip.delivery.gates import drop_gate, new_gate, put_gate
 from equip.delivery.patch import Gated, Patch
-from equip.delivery.planning import Matching, Portable, Visitor, as_visitors, run_visitors, warn_of_idle
-from equip.delivery.reach import functions_of
+from equip.delivery.planning import Matching, Portable, Visitor, as_visitors, complaints, run_visitors, warn_of_idle
+from equip.delivery.reach import functions_in
 from equip.delivery.recursion import snippet_imports
 from equip.delivery.where import matches_module
-from equip.errors import EquipError, EquipWarning, PatchError, ProbeError
+from equip.errors import EquipError, EquipWarning, ProbeError
 from equip.program.declarations import ModuleDeclaration
 from equip.program.imports import Imported
 from equip.program.pyc import running_optimize
@@ -47,8 +47,15 @@ class Hook:
     """
 
     def __init__(
-        self, visitors: Sequence[Visitor], include: tuple[str, ...], exclude: tuple[str, ...], patch_loaded: bool
+        self,
+        visitors: Sequence[Visitor],
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        patch_loaded: bool,
+        reversible: bool = False,
     ) -> None:
+        self.reversible = reversible or any(isinstance(one, Gated) and one.is_limited for one in visitors)
+        self._strict = reversible
         self.include, self.exclude = include, exclude
         self.instrumented: list[str] = []
         self.visitors = tuple(_begun(one) for one in visitors)
@@ -58,8 +65,7 @@ class Hook:
         self._patches: list[Patch] = []
         self.loaded = tuple(name for name, module in list(sys.modules.items()) if self._is_late(name, module))
         if patch_loaded:
-            for name in self.loaded:
-                self.patch(sys.modules[name])
+            self._patch_loaded()
         _hooks.append(self)
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
@@ -81,17 +87,33 @@ class Hook:
 
         Modules that were imported meanwhile stay as they are. Warns of probes without a match.
         """
-        if not self.active:
-            return
+        if self.active:
+            self._close()
+            warn_of_idle(self.visitors, 2)
+
+    def _close(self) -> None:
         _hooks.remove(self)
         if not _hooks and _FINDER in sys.meta_path:
             sys.meta_path.remove(_FINDER)
         atexit.unregister(self._tell)
+        self._drop()
+
+    def _drop(self) -> None:
         for patch in self._patches:
             patch.undo()
         for key in filter(None, self._gates):
             drop_gate(key)
-        warn_of_idle(self.visitors, 2)
+
+    def withdraw(self) -> None:
+        """Uninstall a reversible hook, and take out of the functions what it has put in, without a warning."""
+        self._close()
+        with live.lock:
+            self.visitors = ()
+            self._restore()
+
+    def complaints(self) -> list[str]:
+        """What there is to say of probes that matched nothing so far."""
+        return complaints(self.visitors)
 
     def __enter__(self) -> Self:
         return self
@@ -114,22 +136,34 @@ class Hook:
         is_python = not isinstance(getattr(spec, "loader", None), _PASSED_OVER) and hasattr(module, "__file__")
         return isinstance(module, ModuleType) and is_python and self.wants(name)
 
-    def patch(self, module: ModuleType) -> None:
+    def _patch_loaded(self) -> None:
+        """Patch what was loaded before. Raises what the user is to blame for, if the hook is to be reversible."""
+        modules = [sys.modules[name] for name in self.loaded]
+        try:
+            for module, functions in zip(modules, functions_in(modules), strict=True):
+                self.patch(module, functions)
+        except BaseException:
+            self._drop()
+            raise
+
+    def patch(self, module: ModuleType, functions: Sequence[FunctionType]) -> None:
         """Patch a module that is loaded; warn if that is not possible."""
         try:
-            self._patches.append(Patch(self.visitors, functions_of(module)))
-        except PatchError:
-            return  # Nothing in it that could be instrumented.
+            patch = Patch(self.visitors, functions)
         except EquipError as error:
+            if self._strict:
+                raise
             _warn(module.__name__, error)
         else:
-            self.instrumented.append(module.__name__)
+            if patch.active:
+                self._patches.append(patch)
+                self.instrumented.append(module.__name__)
 
     def note(self, name: str, clean: Callable[[], CodeType | None], code: CodeType) -> None:
         """Remember a module that it has put something into."""
         if name not in self.instrumented:
             self.instrumented.append(name)
-        if any(isinstance(one, Gated) and one.is_limited for one in self.visitors):
+        if self.reversible:
             self._made[name] = clean, code
 
     def retire(self, visitor: Visitor) -> None:
@@ -140,17 +174,21 @@ class Hook:
             if live.changing or visitor not in self.visitors:
                 return
             self.visitors = tuple(one for one in self.visitors if one is not visitor)
-            for name, (clean, made) in list(self._made.items()):
-                code = clean()
-                if code is not None:
-                    new = self._without_retired(name, code)
-                    live.replace_tree(code, made, new)
-                    self._made[name] = clean, new
+            self._restore()
             for patch in self._patches:
                 patch.drop(visitor)
         finally:
             live.lock.release()
 
+
+    def _restore(self) -> None:
+        """Have functions run what the visitors that are left make of them. The lock is held."""
+        for name, (clean, made) in list(self._made.items()):
+            code = clean()
+            if code is not None:
+                new = self._without_retired(name, code)
+                live.replace_tree(code, made, new)
+                self._made[name] = clean, new
 
     def _without_retired(self, name: str, clean: CodeType) -> CodeType:
         visitors = [_begun(one) for hook in _hooks if hook.wants(name) for one in hook.visitors]
@@ -299,7 +337,7 @@ def _class_for(base: Any) -> type:
         if not took_code and not spared and not _passing.get():
             for hook in _hooks:
                 if hook.wants(name):
-                    hook.patch(module)  # The loader makes code that nobody can ask for.
+                    hook.patch(module, *functions_in([module]))  # The loader makes code that nobody can ask for.
 
     loading: ContextVar[bool] = ContextVar("equip_loading", default=False)
     body: dict[str, Any] = {"exec_module": exec_module, "__module__": base.__module__, "__doc__": base.__doc__}

@@ -100,11 +100,11 @@ class Patch:
     def _take_off(self, layers: Iterable[live.Layer]) -> None:
         """Remove some layers. The lock is held."""
         there = [layer for layer in layers if layer in self._timers]
+        _remove(there)
         for layer in there:
             timer = self._timers.pop(layer)
             if timer is not None:
                 timer.cancel()
-        _remove(there)
 
     def _retire(self, layer: live.Layer, wait: bool) -> None:
         """Remove a layer whose time or hits are up; if that is not possible now, it is asked for again."""

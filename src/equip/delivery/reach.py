@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from equip.errors import PatchError
@@ -32,7 +32,7 @@ def functions_of(target: object) -> list[FunctionType]:
 
 def _functions(target: object, seen: set[int]) -> Iterator[FunctionType]:
     if isinstance(target, ModuleType):
-        yield from _functions_in(target)
+        yield from functions_in([target])[0]
         return
     if isinstance(target, type):
         yield from _methods_of(target, seen)
@@ -57,14 +57,18 @@ def _below(target: object) -> tuple[object, ...]:
     return () if wrapped is None else (wrapped,)
 
 
-def _functions_in(module: ModuleType) -> Iterator[FunctionType]:
-    namespace = vars(module)
+def functions_in(modules: Sequence[ModuleType]) -> list[list[FunctionType]]:
+    """All functions that live in the namespace of each module; one look at all there is serves them together."""
+    found: dict[int, dict[FunctionType, None]] = {id(vars(module)): {} for module in modules}
     for one in gc.get_objects():
-        if type(one) is FunctionType and one.__globals__ is namespace:
-            yield one
-    for value in list(namespace.values()):  # Objects that were frozen (``gc.freeze``) are not among the others.
-        if type(value) is FunctionType and value.__globals__ is namespace:
-            yield value
+        if type(one) is FunctionType and id(one.__globals__) in found:
+            found[id(one.__globals__)][one] = None
+    for module in modules:  # Objects that were frozen (``gc.freeze``) are not among the others.
+        namespace = vars(module)
+        for value in list(namespace.values()):
+            if type(value) is FunctionType and value.__globals__ is namespace:
+                found[id(namespace)][value] = None
+    return [list(found[id(vars(module))]) for module in modules]
 
 
 def _methods_of(kind: type, seen: set[int]) -> Iterator[FunctionType]:

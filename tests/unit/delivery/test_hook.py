@@ -174,7 +174,7 @@ def test_modules_that_are_loaded(shop: Path) -> None:
     found = run(shop, program)
     assert "2 modules are loaded already and stay as they are (shop, shop.cart)" in found[0]
     assert [line for line in found if "Warning" not in line and not line.startswith("  ")] == [
-        "add 2", "['shop', 'shop.cart'] ['shop', 'shop.cart']", "True"
+        "add 2", "['shop', 'shop.cart'] ['shop.cart']", "True"
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from equip.errors import PatchError
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_FEW = 4
 _HOLDERS = (staticmethod, classmethod, MethodType)
 _CALLERS = (functools.partial, functools.partialmethod, functools.cached_property, functools.singledispatchmethod)
 
@@ -108,6 +109,6 @@ def _reason(target: object) -> str:
 def functions_with(codes: Collection[CodeType]) -> list[FunctionType]:
     """All functions in the process that run one of the code objects, which are told apart by identity."""
     wanted = {id(code) for code in codes}
-    return [
-        one for one in gc.get_referrers(*codes) if type(one) is FunctionType and id(one.__code__) in wanted
-    ]
+    # Each reference that there is would be compared with each of the code objects.
+    found = gc.get_referrers(*codes) if len(codes) <= _FEW else gc.get_objects()
+    return [one for one in found if type(one) is FunctionType and id(one.__code__) in wanted]

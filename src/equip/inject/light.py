@@ -76,7 +76,8 @@ def light_edits(target: Target, light: Light) -> list[Edit]:
     if light.entering:
         covered = places.Coverage(code).final if target.is_suspendable else None
         at, line = places.entry(code), code.co_firstlineno
-        edits = [Edit(at, use, 0, FALLTHROUGH, covered, 0, line) for use in light.entering]
+        depth = places.entry_depth(code) if target.is_suspendable else 0
+        edits = [Edit(at, use, 0, FALLTHROUGH, covered, depth, line) for use in light.entering]
     if light.returning:
         raw = code.co_code
         for start, index in places.returns(code):

@@ -126,8 +126,8 @@ class Coverage:
         """The handler around a statement before the instruction at ``unit``.
 
         It differs from ``at`` in two places. The NOP of a ``try:`` line is in no range, not even that of the
-        ``try`` around it, and neither is the body of a ``try`` that does nothing. At the first instruction of a handler the stack is not yet what the handler's own
-        cleanup expects.
+        ``try`` around it, and neither is the body of a ``try`` that does nothing. At the first instruction of a
+        handler the stack is not yet what the handler's own cleanup expects.
         """
         if not self.handlers:
             return None

@@ -224,7 +224,7 @@ def test_22_a_comprehension_keeps_its_own_variable_when_a_local_becomes_a_cell()
     source = """
 def f(x, items):
     first = [x for x in items]
-    second = {x: [x + 1 for x in (x, x)] for x in items if (lambda: x)()}
+    second = {x: [x + 1 for x in (x, x)] for x in items if x}
     try:
         [1 // x for x in items]
     except ZeroDivisionError:

@@ -249,3 +249,70 @@ f(3); f(9)
         sys.settrace(before)
     assert run(instrumented(source, lambda r: r.insert_at_line(9, "record(9)"))) == traced
     assert traced
+
+
+def test_class_body_keeps_its_own_name_behind_a_snippet() -> None:
+    # The wrapper of a class snippet is a class: what its own body begins with is no part of the snippet.
+    class Bodies(equip.ClassVisitor):
+        def visit(self, type_decl: equip.TypeDeclaration) -> None:
+            equip.SimpleRewriter(type_decl).insert_before("x = 1")
+
+    source = "class A:\n    class B: pass\nrecord(A.__qualname__, A.B.__qualname__, A.__module__, A.x)"
+    assert run(equip.instrument_code(compile(source, "program.py", "exec"), Bodies())) == [("A", "A.B", "program", 1)]
+
+
+@pytest.mark.parametrize("snippet", ["del {arg0}", "try: 1 / 0\nexcept ZeroDivisionError as {arg0}: pass"])
+def test_field_cannot_be_unbound(snippet: str) -> None:
+    with pytest.raises(equip.SnippetError, match="cannot be unbound"):
+        instrumented("def f(a): return a", lambda r: r.insert_before(snippet))
+
+
+def test_line_of_a_try_without_a_body_stands_in_the_try_around_it() -> None:
+    # Two NOPs in a row, neither of them in the range of any handler.
+    source = """
+def f():
+    try:
+        record("work")
+        try:
+            pass
+        except ValueError:
+            return "lost"
+        finally:
+            record("finally")
+    except ValueError:
+        return "caught"
+record(f())
+"""
+    assert run(instrumented(source, lambda r: r.insert_at_line(5, "raise ValueError"))) == ["work", "caught"]
+
+
+def test_string_that_begins_a_snippet_is_no_docstring() -> None:
+    class Bodies(equip.ClassVisitor):
+        def visit(self, type_decl: equip.TypeDeclaration) -> None:
+            equip.SimpleRewriter(type_decl).insert_before("'snippet'")
+
+    class Module(equip.ModuleVisitor):
+        def visit(self, module_decl: equip.ModuleDeclaration) -> None:
+            equip.SimpleRewriter(module_decl).insert_before("'snippet'\nx = 1")
+
+    source = "'module'\nclass A: 'class'\nclass B: pass\nrecord(__doc__, x, A.__doc__, B.__doc__)"
+    code = equip.instrument_code(compile(source, "program.py", "exec"), [Bodies(), Module()])
+    assert run(code) == [("module", 1, "class", None)]
+
+
+def test_snippet_before_a_generator_expression_is_in_the_generator() -> None:
+    # From 3.15 on it takes its iterator at a first RESUME, makes the generator, and goes on at a second one.
+    class Expressions(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            for scope in meth_decl.implicit_scopes:
+                equip.SimpleRewriter(scope).insert_before("try: [][0]\nexcept IndexError: record('scope')\nlist = 1")
+
+    source = """
+def f(n):
+    made = (i for i in range(n) if i)
+    record('made')
+    return list(made)
+record(f(4))
+"""
+    code = equip.instrument_code(compile(source, "program.py", "exec"), Expressions())
+    assert run(code) == ["made", "scope", [1, 2, 3]]

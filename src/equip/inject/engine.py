@@ -266,9 +266,10 @@ class _Injection:
         target = self.target
         at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
         covered = self.coverage.final if target.is_suspendable else None
+        depth = places.entry_depth(self.code) if target.is_suspendable else 0
         line = self.code.co_firstlineno
         for bound in bounds:
-            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, 0, line))
+            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, depth, line))
 
     # -- returns -----------------------------------------------------------------------------------------
 

@@ -157,8 +157,8 @@ def linked_at_ends(target: Target, light: Light, children: Mapping[int, CodeType
         return linked(target, light, (), children)
     rows: list[Row] = []
     if entering is not None:
-        covered = places.Coverage(code).final if target.is_suspendable else None
-        rows.append(Row(places.entry(code), entering, True, covered))
+        at, covered, depth = _entry(target)
+        rows.append(Row(at, entering, True, covered, depth))
     if returning is not None:
         raw = code.co_code
         for start, index in places.returns(code):
@@ -193,8 +193,8 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     code = target.code
     found: list[_Placement] = []
     if light.parts[0]:
-        covered = places.Coverage(code).final if target.is_suspendable else None
-        found.append(_Placement(places.entry(code), 0, FALLTHROUGH, covered, 0, code.co_firstlineno))
+        at, covered, depth = _entry(target)
+        found.append(_Placement(at, 0, FALLTHROUGH, covered, depth, code.co_firstlineno))
     if light.part_of:
         found += _line_placements(target, light, insertions)
     if light.parts[1]:
@@ -205,6 +205,14 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     if light.part_of:
         found.sort(key=itemgetter(0))
     return found
+
+
+def _entry(target: Target) -> tuple[int, Handler | None, int]:
+    """Where the body begins, what a statement there is covered by, and the depth of the stack."""
+    code = target.code
+    if not target.is_suspendable:
+        return places.entry(code), None, 0
+    return places.entry(code), places.Coverage(code).final, places.entry_depth(code)
 
 
 def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import CodeType
 
 from equip import isa
+from equip.analysis.depths import stack_depths
 from equip.code import exceptions
 from equip.code.edit import INHERIT, Inherit
 from equip.code.exceptions import Handler
@@ -15,6 +16,7 @@ from equip.code.linker import stop_iteration_handler
 
 _RETURNS = isa.Scan(isa.RETURNS)
 _NOP = isa.OP["NOP"]
+_RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
     "BUILD_SET"
@@ -27,9 +29,26 @@ _MODULE_PREAMBLE = frozenset({"__doc__", "__conditional_annotations__"})
 
 
 def entry(code: CodeType) -> int:
-    """The code unit behind the first RESUME: the first of the body."""
-    raw = code.co_code
-    return raw[::2].index(isa.RESUME) + 1 + isa.CACHES[isa.RESUME]
+    """The code unit at which the body begins: behind the first RESUME.
+
+    Behind the second one where the generator is made later than at the first (generator expressions from 3.15 on,
+    which take their iterator first).
+    """
+    opcodes = code.co_code[::2]
+    at = opcodes.index(isa.RESUME)
+    if _is_made_late(opcodes, at):
+        at = opcodes.index(isa.RESUME, at + 1)
+    return at + 1 + isa.CACHES[isa.RESUME]
+
+
+def entry_depth(code: CodeType) -> int:
+    """The depth of the stack where the body begins."""
+    opcodes = code.co_code[::2]
+    return stack_depths(code)[2 * entry(code)] if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
+
+
+def _is_made_late(opcodes: bytes, resume: int) -> bool:
+    return opcodes.find(_RETURN_GENERATOR, resume) > 0
 
 
 def first_statement(code: CodeType) -> int:
@@ -116,8 +135,8 @@ class Coverage:
         """The handler around a statement before the instruction at ``unit``.
 
         It differs from ``at`` in two places. The NOP of a ``try:`` line is in no range, not even that of the
-        ``try`` around it. At the first instruction of a handler the stack is not yet what the handler's own
-        cleanup expects.
+        ``try`` around it, and neither is the body of a ``try`` that does nothing. At the first instruction of a
+        handler the stack is not yet what the handler's own cleanup expects.
         """
         if not self.handlers:
             return None
@@ -126,10 +145,25 @@ class Coverage:
         if entered is not None:
             return self._around(covering, entered.depth)
         if covering is None and self.raw[2 * unit] == _NOP:
+            bridge = self._on_both_sides(unit)
+            if bridge is not None:
+                return bridge
             inner = self.at(unit + 1)
             if inner is not None:
                 return self._around(self.at(inner.target), inner.depth) or self.final
         return covering or self.final
+
+    def _on_both_sides(self, unit: int) -> Handler | None:
+        """The handler that covers what is before the NOPs around ``unit``, if it covers what is behind them, too."""
+        first = last = unit
+        while first and self.raw[2 * first] == _NOP and self.at(first) is None:
+            first -= 1
+        while last + 1 < len(self.raw) // 2 and self.raw[2 * last] == _NOP and self.at(last) is None:
+            last += 1
+        before, behind = self.at(first), self.at(last)
+        if before is None or behind is None or before[2:] != behind[2:]:
+            return None
+        return before
 
     def _around(self, handler: Handler | None, depth: int) -> Handler | None:
         """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""

@@ -263,9 +263,12 @@ class Place:
     "Names of the functions around it."
 
 
+def body_of(node: FunctionNode) -> Sequence[ast.AST]:
+    return [node.body] if isinstance(node, ast.Lambda) else node.body
+
+
 def function_names(node: FunctionNode) -> Bindings:
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    bindings = Bindings.of(body)
+    bindings = Bindings.of(body_of(node))
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     every += [a for a in (arguments.vararg, arguments.kwarg) if a]
@@ -313,7 +316,7 @@ class Rewrite(ast.NodeTransformer):
         if target.is_lambda:
             target = replace(target, qualname=self.lambdas[target.lineno, target.arguments])
         bindings = function_names(node)
-        used = names_inside(node)
+        used = names_inside(node.args).union(*map(names_inside, body_of(node)))
         enclosing = set().union(*(p.own for p in self.places))
         free = {n for n in used & enclosing if n not in bindings.bound | bindings.globals}
         self._visit_parts(node, qualname, bindings)
@@ -395,7 +398,7 @@ class FunctionWork:
     def reads(self, put: Put) -> set[str]:
         """What a snippet, its nested scopes included, takes from around it."""
         names = ", ".join(sorted(self.bindings.bound | self.free))
-        wrapped = ast.Module([ast.parse(f"async def wrapper({names}): pass").body[0]], [])
+        wrapped = ast.Module([ast.parse(f"async def {PREFIX}wrapper({names}): pass").body[0]], [])
         wrapped.body[0].body = self.snippet(put)  # type: ignore[attr-defined]
         found: set[str] = set()
         tables = [symtable.symtable(ast.unparse(ast.fix_missing_locations(wrapped)), "<snippet>", "exec")]

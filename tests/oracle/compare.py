@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from types import CodeType
 
+import equip
 from oracle.cases import ALL, Case, for_program
 from oracle.drive import instrument
 from oracle.observe import Observation, differences, run
 from oracle.programs import Program
 from oracle.rewrite import Refused, rewrite
-
-import equip
 
 
 def module_name(program: Program, case: Case) -> str:

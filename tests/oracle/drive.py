@@ -12,11 +12,11 @@ from oracle.targets import is_function, target_of_code
 
 
 class FunctionVisitor(equip.MethodVisitor):
-    """Puts the snippets of a case into the functions that it wants."""
+    """Puts the snippets of a case into the functions that it wants, those of one visitor."""
 
-    def __init__(self, case: Case, without: set[Refused]) -> None:
+    def __init__(self, case: Case, number: int, without: set[Refused]) -> None:
         super().__init__()
-        self.case, self.without = case, without
+        self.case, self.number, self.without = case, number, without
 
     def visit(self, decl: Any) -> None:
         if not is_function(decl.code_object):
@@ -25,7 +25,7 @@ class FunctionVisitor(equip.MethodVisitor):
         puts = self.case.puts_for(target)
         rewriter = equip.SimpleRewriter(decl) if puts else None
         for number, put in enumerate(puts):
-            if (target.qualname, target.lineno, number) not in self.without:
+            if put.visitor == self.number and (target.qualname, target.lineno, number) not in self.without:
                 insert(rewriter, put, decl.code_object)
 
 
@@ -72,7 +72,7 @@ def insert(rewriter: equip.SimpleRewriter, put: Put, code: CodeType) -> None:
 
 def instrument(code: CodeType, case: Case, without: set[Refused]) -> CodeType:
     """The program with the case's snippets, as equip makes it, some insertions left out."""
-    visitors: list[Any] = [FunctionVisitor(case, without)] if case.puts else []
+    visitors: list[Any] = [FunctionVisitor(case, n, without) for n in sorted({p.visitor for p in case.puts})]
     if case.module_puts:
         visitors.append(WholeModuleVisitor(case))
     return equip.instrument_code(code, visitors)

@@ -39,7 +39,7 @@ def is_normal(program: Program, case: Case) -> bool:
 def applies(program: Program, case: Case) -> bool:
     if program.name in HUGE:
         return case.name in HUGE[program.name]
-    return not case.programs or program.name in case.programs
+    return program.name not in case.not_programs and (not case.programs or program.name in case.programs)
 
 
 def cases_of(program: Program, *, slow: bool) -> list[str]:

@@ -316,3 +316,28 @@ record(f(4))
 """
     code = equip.instrument_code(compile(source, "program.py", "exec"), Expressions())
     assert run(code) == ["made", "scope", [1, 2, 3]]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs type parameters (3.12)")
+def test_type_parameters_of_a_snippet_are_its_own() -> None:
+    source = "def outer():\n    T = 1\n    def f(): return 2\n    return f(), T\nouter()"
+    snippet = "def same[T](x: T) -> T: return x\nrecord(same(5), same.__type_params__[0].__name__)"
+    assert run(instrumented(source, lambda r: r.insert_before(snippet))) == [(5, "T")]
+
+
+def test_suppressed_stop_iteration_is_reported_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(repr(unraisable.exc_value)))
+    source = "def f(): return 1\nrecord(f())"
+    code = instrumented(source, lambda r: r.insert_before("next(iter(()))", suppress=True))
+    assert run(code) == [1]
+    assert reported == ["StopIteration()"]
+
+
+def test_reporting_a_suppressed_exception_leaves_its_traceback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    source = "def f(): 1 / 0\nf()"
+    code = instrumented(source, lambda r: r.insert_on_raise("raise {exception}", suppress=True))
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(code)
+    assert "__equip" not in "".join(entry.name for entry in caught.traceback)

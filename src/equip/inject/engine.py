@@ -15,6 +15,7 @@ from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
+from equip.inject.coverage import Coverage
 from equip.inject.light import find_light, linked, linked_at_ends, use_of
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
@@ -99,7 +100,7 @@ class _Injection:
         """Locals of the function that become cells."""
         self.cells: set[str] = set()
         """Variables that some snippet captures: plain locals of the function, private names, symbols of values."""
-        self._coverage: places.Coverage | None = None
+        self._coverage: Coverage | None = None
         self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
         self._line_of: list[int] | None = None
@@ -114,9 +115,9 @@ class _Injection:
                     self.at.setdefault(insertion.location, []).append(bound)
 
     @property
-    def coverage(self) -> places.Coverage:
+    def coverage(self) -> Coverage:
         if self._coverage is None:
-            self._coverage = places.Coverage(self.code)
+            self._coverage = Coverage(self.code)
         return self._coverage
 
     # -- names -----------------------------------------------------------------------------------------

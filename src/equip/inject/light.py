@@ -23,6 +23,7 @@ from equip.code.pools import Pools
 from equip.code.provenance import Marks, has_record
 from equip.inject import places
 from equip.inject.compiling import Bound, bind
+from equip.inject.coverage import Coverage
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
@@ -212,13 +213,13 @@ def _entry(target: Target) -> tuple[int, Handler | None, int]:
     code = target.code
     if not target.is_suspendable:
         return places.entry(code), None, 0
-    return places.entry(code), places.Coverage(code).final, places.entry_depth(code)
+    return places.entry(code), Coverage(code).final, places.entry_depth(code)
 
 
 def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
     code = target.code
     table = target.encounters
-    coverage = places.Coverage(code) if code.co_exceptiontable else None
+    coverage = Coverage(code) if code.co_exceptiontable else None
     default, upper = code.co_firstlineno, code.co_stacksize
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []

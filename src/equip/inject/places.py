@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from types import CodeType
 
 from equip import isa
 from equip.analysis.depths import stack_depths
-from equip.code import exceptions
-from equip.code.edit import INHERIT, Inherit
-from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
-from equip.code.linker import stop_iteration_handler
 
 _RETURNS = isa.Scan(isa.RETURNS)
-_NOP = isa.OP["NOP"]
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
@@ -103,72 +97,3 @@ def returned_constant(code: CodeType, start: int, index: int) -> object:
     for unit in range(start, index + 1):
         arg = arg << 8 | raw[2 * unit + 1]
     return code.co_consts[arg]
-
-
-class Coverage:
-    """Which handler a statement would stand in if it were written at a place."""
-
-    def __init__(self, code: CodeType) -> None:
-        self.raw = code.co_code
-        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
-        self._starts = [handler.start for handler in self.handlers]
-        self._entries = {handler.target: handler for handler in reversed(self.handlers)}
-        self.final = stop_iteration_handler(self.raw, self.handlers)
-
-    def is_final(self, handler: Handler | None) -> bool:
-        """Whether it is the compiler's own last handler of a generator."""
-        return handler is not None and self.final is not None and handler.target == self.final.target
-
-    def at(self, unit: int) -> Handler | None:
-        """The handler whose range has this code unit in it."""
-        found = bisect_right(self._starts, unit) - 1
-        if found < 0 or unit >= self.handlers[found].end:
-            return None
-        return self.handlers[found]
-
-    def there(self, at: int, place: int) -> Handler | Inherit | None:
-        """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
-        around = self.of_statement(place)
-        return INHERIT if at == place and around is self.at(place) else around
-
-    def of_statement(self, unit: int) -> Handler | None:
-        """The handler around a statement before the instruction at ``unit``.
-
-        It differs from ``at`` in two places. The NOP of a ``try:`` line is in no range, not even that of the
-        ``try`` around it, and neither is the body of a ``try`` that does nothing. At the first instruction of a
-        handler the stack is not yet what the handler's own cleanup expects.
-        """
-        if not self.handlers:
-            return None
-        covering = self.at(unit)
-        entered = self._entries.get(unit)
-        if entered is not None:
-            return self._around(covering, entered.depth)
-        if covering is None and self.raw[2 * unit] == _NOP:
-            bridge = self._on_both_sides(unit)
-            if bridge is not None:
-                return bridge
-            inner = self.at(unit + 1)
-            if inner is not None:
-                return self._around(self.at(inner.target), inner.depth) or self.final
-        return covering or self.final
-
-    def _on_both_sides(self, unit: int) -> Handler | None:
-        """The handler that covers what is before the NOPs around ``unit``, if it covers what is behind them, too."""
-        first = last = unit
-        while first and self.raw[2 * first] == _NOP and self.at(first) is None:
-            first -= 1
-        while last + 1 < len(self.raw) // 2 and self.raw[2 * last] == _NOP and self.at(last) is None:
-            last += 1
-        before, behind = self.at(first), self.at(last)
-        if before is None or behind is None or before[2:] != behind[2:]:
-            return None
-        return before
-
-    def _around(self, handler: Handler | None, depth: int) -> Handler | None:
-        """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""
-        seen: set[int] = set()
-        while handler is not None and handler.depth > depth and handler.target not in seen:
-            seen.add(handler.target)
-            handler = self.at(handler.target)
-        return handler if handler is None or handler.depth <= depth else None

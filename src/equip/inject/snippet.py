@@ -110,6 +110,8 @@ def _syntax_error(source: str, error: SyntaxError) -> SnippetError:
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _UNBINDS_FIELD = "a field cannot be unbound (by `del`, or at the end of `except ... as`): use a name of your own"
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_TYPE_PARAMETERS = frozenset({"TypeVar", "TypeVarTuple", "ParamSpec"})
+"""By name: the syntax tree of 3.11 has none of them."""
 
 
 class _Scan(ast.NodeVisitor):
@@ -275,8 +277,11 @@ class _Scan(ast.NodeVisitor):
         elif isinstance(node, _COMPREHENSIONS):
             self._comprehension(node)
         else:
-            if type(node).__name__ == "TypeAlias":
+            kind = type(node).__name__
+            if kind == "TypeAlias":
                 self.names.has_nested_scopes = True
+            elif kind in _TYPE_PARAMETERS:
+                self.names.bound_inside.add(node.name)  # type: ignore[attr-defined]
             super().generic_visit(node)
 
     def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) -> None:

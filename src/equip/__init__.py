@@ -5,6 +5,7 @@ Importing the package loads nothing else; each name is loaded when it is first u
 
 TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more than all the rest.
 if TYPE_CHECKING:
+    from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge, EdgeKind
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.memory import instrument_code
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "equip.analysis.controlflow": "BasicBlock ControlFlow Edge EdgeKind",
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.memory": "instrument_code",
@@ -46,9 +48,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "BasicBlock",
     "BytecodeObject",
     "BytecodeVisitor",
     "ClassVisitor",
+    "ControlFlow",
+    "Edge",
+    "EdgeKind",
     "EquipError",
     "FileReport",
     "ImportDeclaration",

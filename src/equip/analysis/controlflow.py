@@ -22,11 +22,14 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import CodeType
 from typing import NamedTuple
 
+from equip.analysis.dependence import control_dependence
+from equip.analysis.dominators import DominatorTree
+from equip.analysis.loops import Loops
 from equip.analysis.shape import Shape, shape_of
 from equip.code.instruction import Instruction, instructions
 
@@ -163,7 +166,7 @@ class ControlFlow:
 
     def edges_from(self, block: BasicBlock) -> tuple[Edge, ...]:
         """The edges that leave a block."""
-        nodes, node = self.nodes, self._node(block)
+        nodes, node = self.nodes, self.node(block)
         shape = self.shape
         return tuple(
             Edge(block, nodes[target], _KINDS[kind])
@@ -172,7 +175,7 @@ class ControlFlow:
 
     def edges_to(self, block: BasicBlock) -> tuple[Edge, ...]:
         """The edges that lead to a block."""
-        nodes, shape, node = self.nodes, self.shape, self._node(block)
+        nodes, shape, node = self.nodes, self.shape, self.node(block)
         return tuple(
             Edge(nodes[source], block, _KINDS[kind])
             for source in dict.fromkeys(shape.predecessors[node])
@@ -183,12 +186,12 @@ class ControlFlow:
     def successors(self, block: BasicBlock) -> tuple[BasicBlock, ...]:
         """The blocks to which edges of a block lead, each once."""
         nodes = self.nodes
-        return tuple(nodes[target] for target in dict.fromkeys(self.shape.successors[self._node(block)]))
+        return tuple(nodes[target] for target in dict.fromkeys(self.shape.successors[self.node(block)]))
 
     def predecessors(self, block: BasicBlock) -> tuple[BasicBlock, ...]:
         """The blocks from which edges lead to a block, each once."""
         nodes = self.nodes
-        return tuple(nodes[source] for source in dict.fromkeys(self.shape.predecessors[self._node(block)]))
+        return tuple(nodes[source] for source in dict.fromkeys(self.shape.predecessors[self.node(block)]))
 
     def block_at(self, offset: int) -> BasicBlock:
         """The block in which an offset (bytes) lies. Raises ``ValueError`` for one that is outside the code."""
@@ -208,7 +211,7 @@ class ControlFlow:
 
     def is_reachable(self, block: BasicBlock) -> bool:
         """Whether control can come to a block from the entry."""
-        return bool(self._reachable[self._node(block)])
+        return bool(self._reachable[self.node(block)])
 
     @cached_property
     def _reachable(self) -> bytearray:
@@ -222,6 +225,23 @@ class ControlFlow:
                     found[target] = 1
                     pending.append(target)
         return found
+
+    # -- what follows from the graph ---------------------------------------------------------------------------------
+
+    @cached_property
+    def dominators(self) -> DominatorTree:
+        """Dominators and post-dominators."""
+        return DominatorTree(self)
+
+    @cached_property
+    def control_dependence(self) -> Mapping[BasicBlock, tuple[Edge, ...]]:
+        """By block: the edges that decide whether it runs."""
+        return control_dependence(self)
+
+    @cached_property
+    def loops(self) -> Loops:
+        """The natural loops, outer ones first."""
+        return Loops(self)
 
     # -- what stands in the blocks ------------------------------------------------------------------------------------
 
@@ -254,7 +274,8 @@ class ControlFlow:
                 found.add(line)
         return tuple(sorted(found))
 
-    def _node(self, block: BasicBlock) -> int:
+    def node(self, block: BasicBlock) -> int:
+        """The number of a block in ``shape``. Raises ``ValueError`` for a block of another graph."""
         if block._flow is not self:
             raise ValueError(f"{block!r} belongs to another graph than that of {self.code.co_qualname}")
         return block.index + 1

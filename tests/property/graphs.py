@@ -32,7 +32,7 @@ def reversed_graph(graph: Graph) -> list[list[int]]:
 # -- code -------------------------------------------------------------------------------------------------------------
 
 _TEST = "POP_JUMP_IF_TRUE" if "POP_JUMP_IF_TRUE" in isa.OP else "POP_JUMP_FORWARD_IF_TRUE"
-_ENDS = ("on", "on", "return", "raise", "test", "test", "jump", "jump")
+_ENDS = ("on", "return", "raise", "test", "test", "test", "jump", "loop", "loop", "loop")
 
 
 def unit(name: str, arg: int = 0) -> bytes:
@@ -42,7 +42,7 @@ def unit(name: str, arg: int = 0) -> bytes:
 @st.composite
 def flows(draw: st.DrawFn) -> ControlFlow:
     """The graph of code that no compiler made: any jumps, also into loops."""
-    count = draw(st.integers(1, 10))
+    count = draw(st.integers(1, 9))
     ends = [draw(st.sampled_from(_ENDS)) for _ in range(count)]
     targets = [draw(st.integers(0, count)) for _ in range(count)]
     sizes = [draw(st.integers(1, 2)) for _ in range(count)]
@@ -53,7 +53,10 @@ _PLAIN = (lambda: None).__code__
 
 
 def code_of(ends: Sequence[str], targets: Sequence[int], sizes: Sequence[int]) -> CodeType:
-    """Blocks of NOPs that end as ``ends`` says; a test whose target is not behind it jumps to the last block."""
+    """Blocks of NOPs that end as ``ends`` says; a test whose target is not behind it jumps to the last block.
+
+    A loop is a test around a jump in any direction.
+    """
     lengths = [2 * size + len(_end(end, 0, True)) for end, size in zip(ends, sizes, strict=True)]
     offsets = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
     raw = bytearray()
@@ -76,7 +79,8 @@ def _end(end: str, distance: int, forward: bool) -> bytes:
     if end == "test":
         return unit(_TEST, distance)
     caches = isa.CACHES[isa.OP["JUMP_BACKWARD"]]  # which JUMP_FORWARD has not
-    return unit("NOP") * caches + unit("JUMP_FORWARD", distance) if forward else unit("JUMP_BACKWARD", distance)
+    jump = unit("NOP") * caches + unit("JUMP_FORWARD", distance) if forward else unit("JUMP_BACKWARD", distance)
+    return unit(_TEST, len(jump) // 2) + jump if end == "loop" else jump
 
 
 # -- definitions ------------------------------------------------------------------------------------------------------

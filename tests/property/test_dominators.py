@@ -145,6 +145,20 @@ def test_control_dependence(flow: ControlFlow) -> None:
 
 @given(graphs.flows())
 def test_loops(flow: ControlFlow) -> None:
+    check_loops(flow)
+
+
+def test_loops_of_the_library() -> None:
+    nested = 0
+    for code in code_objects():
+        flow = ControlFlow(code)
+        if 0 < len(flow.loops) and len(flow) < 100:
+            check_loops(flow)
+            nested += any(loop.depth > 1 for loop in flow.loops)
+    assert nested > 10
+
+
+def check_loops(flow: ControlFlow) -> None:
     tree, graph = flow.dominators, flow.shape.successors
     closing: dict[BasicBlock, list[Edge]] = {}
     for edge in flow.edges:

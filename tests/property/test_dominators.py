@@ -152,7 +152,7 @@ def test_loops_of_the_library() -> None:
     nested = 0
     for code in code_objects():
         flow = ControlFlow(code)
-        if 0 < len(flow.loops) and len(flow) < 100:
+        if len(flow.loops) > 0 and len(flow) < 100:
             check_loops(flow)
             nested += any(loop.depth > 1 for loop in flow.loops)
     assert nested > 10

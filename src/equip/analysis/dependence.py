@@ -8,9 +8,8 @@ Ottenstein, Warren: The Program Dependence Graph and Its Use in Optimization (19
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-from equip.analysis.dominators import PerBlock
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge
@@ -22,11 +21,11 @@ def control_dependence(flow: ControlFlow) -> Mapping[BasicBlock, tuple[Edge, ...
     The edges of the loops that never end are among them, the edges that they are given so that they have
     post-dominators are not.
     """
-    shape = flow.shape
-    above = flow.dominators.backward.idom
+    shape, backward = flow.shape, flow.dominators.backward
+    above = backward.idom
     found: list[list[tuple[int, int]]] = [[] for _ in above]
     for source, targets in enumerate(shape.successors):
-        if len(flow.dominators.backward.incoming[source]) < 2:
+        if len(backward.incoming[source]) < 2:
             continue
         top = above[source]
         for number, target in enumerate(targets):
@@ -35,7 +34,10 @@ def control_dependence(flow: ControlFlow) -> Mapping[BasicBlock, tuple[Edge, ...
                 found[node].append((source, number))
                 node = above[node]
 
-    def edges(node: int) -> tuple[Edge, ...]:
-        return tuple(flow.edges_from(flow.nodes[source])[number] for source, number in found[node])
-
-    return PerBlock(flow, range(len(found)), edges)
+    edges = [flow.edges_from(block) for block in flow.nodes]
+    return MappingProxyType(
+        {
+            block: tuple(edges[source][number] for source, number in numbers)
+            for block, numbers in zip(flow.nodes, found, strict=True)
+        }
+    )

@@ -20,7 +20,7 @@ _MANY = 8
 class Dominance:
     """A dominator tree by node number; ``idom`` is -1 for nodes that the root does not reach."""
 
-    __slots__ = ("idom", "incoming", "order")
+    __slots__ = ("_frontiers", "idom", "incoming", "order")
 
     def __init__(self, order: Numbers, idom: list[int], incoming: Sequence[Numbers]) -> None:
         self.order = order
@@ -29,9 +29,15 @@ class Dominance:
         """By node: its immediate dominator; the root's is itself."""
         self.incoming = incoming
         """By node: its predecessors."""
+        self._frontiers: list[list[int]] | None = None
 
     def frontiers(self) -> list[list[int]]:
         """By node: the joins at which its dominance ends, in their order, each once."""
+        if self._frontiers is None:
+            self._frontiers = self._find_frontiers()
+        return self._frontiers
+
+    def _find_frontiers(self) -> list[list[int]]:
         idom, incoming = self.idom, self.incoming
         found: list[list[int]] = [[] for _ in idom]
         last = [-1] * len(idom)

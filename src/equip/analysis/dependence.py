@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def control_dependence(flow: ControlFlow) -> Mapping[BasicBlock, tuple[Edge, ...]]:
     """By block: the edges on which it depends, in the order of ``flow.edges``; none for what always runs.
 
-    The edges of the loops that never end are among them, the edges that they are given so that they have
-    post-dominators are not.
+    Of the edges that a block has so that a loop that never ends has post-dominators only the real ones are there. What
+    cannot be reached decides nothing about what can.
     """
     shape, backward = flow.shape, flow.dominators.backward
     above = backward.idom
+    reached = flow.dominators.forward.idom
     found: list[list[tuple[int, int]]] = [[] for _ in above]
     for source, targets in enumerate(shape.successors):
         if len(backward.incoming[source]) < 2:
@@ -30,7 +31,7 @@ def control_dependence(flow: ControlFlow) -> Mapping[BasicBlock, tuple[Edge, ...
         top = above[source]
         for number, target in enumerate(targets):
             node = target
-            while node != top:
+            while node != top and (reached[source] >= 0 or reached[node] < 0):
                 found[node].append((source, number))
                 node = above[node]
 

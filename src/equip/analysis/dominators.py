@@ -66,12 +66,16 @@ class DominatorTree:
     @property
     def frontier(self) -> Mapping[BasicBlock, frozenset[BasicBlock]]:
         """The dominance frontier of each block."""
-        return _Frontiers(self.flow, self.forward)
+        return _Frontiers(self.flow, self.forward, self.forward.frontiers())
 
     @property
     def post_frontier(self) -> Mapping[BasicBlock, frozenset[BasicBlock]]:
-        """The post-dominance frontier of each block: the branches that decide whether it runs."""
-        return _Frontiers(self.flow, self.backward)
+        """The post-dominance frontier of each block: the branches that decide whether it runs.
+
+        Blocks that cannot be reached are in the frontiers of such blocks only.
+        """
+        forward, backward = self.forward, self.backward
+        return _Frontiers(self.flow, backward, backward.frontiers(None if forward.is_total else forward.idom))
 
     def dominates(self, one: BasicBlock, other: BasicBlock) -> bool:
         """Whether each way from the entry to ``other`` leads through ``one``; every block dominates itself.
@@ -175,9 +179,9 @@ class _Immediate(_PerBlock["BasicBlock"]):
 class _Frontiers(_PerBlock[frozenset["BasicBlock"]]):
     __slots__ = ("_frontiers",)
 
-    def __init__(self, flow: ControlFlow, dominance: idom.Dominance) -> None:
+    def __init__(self, flow: ControlFlow, dominance: idom.Dominance, frontiers: Sequence[idom.Numbers]) -> None:
         super().__init__(flow, dominance)
-        self._frontiers = dominance.frontiers()
+        self._frontiers = frontiers
 
     def __getitem__(self, block: BasicBlock) -> frozenset[BasicBlock]:
         nodes = self._flow.nodes

@@ -31,13 +31,22 @@ class Dominance:
         """By node: its predecessors."""
         self._frontiers: list[list[int]] | None = None
 
-    def frontiers(self) -> list[list[int]]:
-        """By node: the joins at which its dominance ends, in their order, each once."""
+    @property
+    def is_total(self) -> bool:
+        """Whether the root reaches every node."""
+        return len(self.order) == len(self.idom)
+
+    def frontiers(self, live: Numbers | None = None) -> list[list[int]]:
+        """By node: the joins at which its dominance ends, in their order, each once.
+
+        With ``live``, nodes for which that is negative count for each other only: they are in the frontiers of no
+        other node. (What dominates a live node must be live, too.) The first call decides.
+        """
         if self._frontiers is None:
-            self._frontiers = self._find_frontiers()
+            self._frontiers = self._find_frontiers(live)
         return self._frontiers
 
-    def _find_frontiers(self) -> list[list[int]]:
+    def _find_frontiers(self, live: Numbers | None) -> list[list[int]]:
         idom, incoming = self.idom, self.incoming
         found: list[list[int]] = [[] for _ in idom]
         last = [-1] * len(idom)
@@ -46,11 +55,12 @@ class Dominance:
             if len(sources) < 2:
                 continue
             top = idom[join]
+            dead = live is not None and live[join] < 0
             for node in sources:
                 # A node that has this join already has it for all that dominate it, too.
                 while node != top and last[node] != join:
                     above = idom[node]
-                    if above < 0:
+                    if above < 0 or (dead and live is not None and live[node] >= 0):
                         break
                     last[node] = join
                     found[node].append(join)

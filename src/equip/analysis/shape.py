@@ -60,7 +60,7 @@ class Shape:
 
 
 def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shape:
-    """The shape of ``co_code`` with an exception table; ``name`` is for messages.
+    """The shape of ``co_code`` (where cache entries are zeros) with an exception table; ``name`` is for messages.
 
     Without ``implicit`` exceptions, only RAISE_VARARGS and RERAISE raise. Raises ``InvalidCodeError``.
     """
@@ -298,7 +298,11 @@ def _incomplete(opcodes: bytes, name: str) -> InvalidCodeError:
             return InvalidCodeError(f"{name}: more than three prefixes in a row, at offset {2 * index}")
         if index + isa.CACHES[opcode] >= units or (prefixes and index + 1 == units):
             return InvalidCodeError(f"{name}: the code ends within {isa.OPNAMES[opcode]} at offset {2 * index}")
-        index += 1 + isa.CACHES[opcode]
+        index += 1
+        caches = opcodes[index : index + isa.CACHES[opcode]]
+        if caches.strip(b"\0"):
+            return InvalidCodeError(f"{name}: {isa.OPNAMES[opcode]} has an opcode in its cache, at offset {2 * index}")
+        index += len(caches)
     raise AssertionError("every instruction is whole")
 
 

@@ -15,6 +15,7 @@ from bench import (
     analysing,
     corpus,
     fields,
+    growing,
     importing,
     lines,
     linking,
@@ -59,6 +60,7 @@ def _measure(quick: bool) -> Iterator[Row]:
         yield from _against_compile(part, f"compile() of {count} of these", *peers)
     yield from running.measure()
     yield from importing.measure()
+    yield from growing.measure()
     yield from startup.measure()
 
 

@@ -31,6 +31,7 @@ from equip.analysis.dependence import control_dependence
 from equip.analysis.dominators import DominatorTree
 from equip.analysis.loops import Loops
 from equip.analysis.shape import Shape, shape_of
+from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
 
 
@@ -192,6 +193,16 @@ class ControlFlow:
         """The blocks from which edges lead to a block, each once."""
         nodes = self.nodes
         return tuple(nodes[source] for source in dict.fromkeys(self.shape.predecessors[self.node(block)]))
+
+    def handler_of(self, block: BasicBlock) -> Handler | None:
+        """The entry of the exception table (in code units) that covers a block."""
+        shape, index = self.shape, self.node(block) - 1
+        number = shape.handlers[index] if 0 <= index < len(shape.handlers) else -1
+        return shape.table[number] if number >= 0 else None
+
+    def is_back_edge(self, edge: Edge) -> bool:
+        """Whether an edge leads to a block that dominates its source: back to the header of a loop."""
+        return edge.source.is_reachable and self.dominators.dominates(edge.target, edge.source)
 
     def block_at(self, offset: int) -> BasicBlock:
         """The block in which an offset (bytes) lies. Raises ``ValueError`` for one that is outside the code."""

@@ -71,8 +71,10 @@ class Case:
 
     minimum: tuple[int, int] = (3, 11)
     "The Python that the snippet's syntax needs."
+    home: str = ""
+    "The program on which it must be seen that its snippets run; else the first of `programs`, or the sampler."
     silent: bool = False
-    "Whether no snippet of it records anything."
+    "Whether its snippets do nothing that can be seen."
 
     def puts_for(self, target: Target) -> Sequence[Put]:
         return self.puts if self.wants(target) else ()

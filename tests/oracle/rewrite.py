@@ -398,7 +398,7 @@ class FunctionWork:
         """For each visitor the names of its snippets that must be other ones in this function."""
         return {
             number: {
-                name: f"{PREFIX}{number or ''}{name}"
+                name: f"{PREFIX}{number}_{self.target.lineno}_{name}" if number else PREFIX + name
                 for name in self.privates([put for put in puts if put.visitor == number])
                 if number or name in self.used
             }

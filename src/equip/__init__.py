@@ -5,6 +5,9 @@ Importing the package loads nothing else; each name is loaded when it is first u
 
 TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more than all the rest.
 if TYPE_CHECKING:
+    from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge, EdgeKind
+    from equip.analysis.dominators import DominatorTree
+    from equip.analysis.loops import Loop
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.memory import instrument_code
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "equip.analysis.controlflow": "BasicBlock ControlFlow Edge EdgeKind",
+    "equip.analysis.dominators": "DominatorTree",
+    "equip.analysis.loops": "Loop",
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.memory": "instrument_code",
@@ -46,9 +52,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "BasicBlock",
     "BytecodeObject",
     "BytecodeVisitor",
     "ClassVisitor",
+    "ControlFlow",
+    "DominatorTree",
+    "Edge",
+    "EdgeKind",
     "EquipError",
     "FileReport",
     "ImportDeclaration",
@@ -57,6 +68,7 @@ __all__ = [
     "InvalidCodeError",
     "JoinPoint",
     "JoinPointError",
+    "Loop",
     "MethodDeclaration",
     "MethodVisitor",
     "ModuleDeclaration",

@@ -192,6 +192,34 @@ DOCSTRING_FLAG: Final = 0x4000000 if MINOR >= 14 else 0
 """The flag that says that ``co_consts[0]`` is a docstring; 0 where the first constant always is one or None."""
 
 
+THROW_ENDS_SEND: Final = MINOR == 11
+"""``throw()`` into a generator that waits for another one, which then returns, goes on at the target of its SEND as if
+YIELD_VALUE had jumped there; what the other one raises is raised by the instruction before that target. Newer
+versions have CLEANUP_THROW for it."""
+
+QUIET: Final = (
+    ops(table.QUIET)
+    - ops("JUMP_BACKWARD_NO_INTERRUPT" if THROW_ENDS_SEND else "")
+    | ops(table.QUIET_UNCHECKED if UNCHECKED_LOCALS else "")
+    | ops(table.QUIET_ON_BOOL if "TO_BOOL" in OP else "")
+)
+"""Instructions that never raise. RESUME and JUMP_BACKWARD are none: there the interpreter runs signal handlers and
+raises what another thread has asked for. YIELD_VALUE and RETURN_GENERATOR raise what is thrown into the frame."""
+
+TRUE_JUMPS: Final = frozenset(OP[name] for name, when in table.CONDITIONS.items() if when and name in OP)
+FALSE_JUMPS: Final = frozenset(OP[name] for name, when in table.CONDITIONS.items() if not when and name in OP)
+"""Branches that jump when the value tested is true, or false; for tests of None, when it is None, or is not."""
+
+EXHAUSTIBLE: Final = ops(table.EXHAUSTIBLE)
+"""Jumps that are taken when an iterator (of a loop, or awaited) is exhausted."""
+
+INTERNAL: Final = ops("CACHE RESERVED ENTER_EXECUTOR TRACE_RECORD")
+"""Opcodes that never stand in a code object as an instruction."""
+
+if UNCONDITIONAL | TRUE_JUMPS | FALSE_JUMPS | EXHAUSTIBLE | (COMPANION_JUMPS & ops("END_ASYNC_FOR")) != JUMPS:
+    raise UnsupportedPythonError("isa table: a jump of which it is not known when it is taken: a bug of equip")
+
+
 def _common_constants() -> dict[object, int]:
     if "LOAD_COMMON_CONSTANT" not in OP:
         return {}

@@ -87,6 +87,11 @@ class BasicBlock:
         self.end = end
 
     @property
+    def flow(self) -> ControlFlow:
+        """The graph that it belongs to."""
+        return self._flow
+
+    @property
     def instructions(self) -> tuple[Instruction, ...]:
         """The instructions, in order. Raises ``InvalidCodeError`` where an argument is out of range."""
         return self._flow.instructions_between(self.start, self.end)

@@ -81,7 +81,7 @@ def find_light(
         return None
     first_of: dict[object, Insertion] = {}
     for one in insertions:
-        location, source, _, suppress, probe, _ = one
+        location, source, _, suppress, probe, _, _ = one
         kind = (location, source, probe, suppress)
         first_of.setdefault(kind if location is JoinPoint.LINENO else (kind, len(first_of)), one)
     key = (target.scope_key, *first_of)
@@ -92,7 +92,7 @@ def find_light(
     uses: list[tuple[Kind, Use]] = []
     plain = True
     for insertion in first_of.values():
-        location, source, _, suppress, probe, _ = insertion
+        location, source, _, suppress, probe, _, _ = insertion
         if location not in _LIGHT or parse(source).names.bound:
             return None
         bound = bind(insertion, target, (), (), known_globals)
@@ -169,7 +169,7 @@ def _line_placements(target: Target, light: Light, insertions: Sequence[Insertio
     default, upper = code.co_firstlineno, code.co_stacksize
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []
-    for location, source, lineno, suppress, probe, _ in insertions:
+    for location, source, lineno, suppress, probe, _, _ in insertions:
         part = light.part_of.get((location, source, probe, suppress))
         if part is None:
             continue

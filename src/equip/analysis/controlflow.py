@@ -281,7 +281,7 @@ class ControlFlow:
 
     def node(self, block: BasicBlock) -> int:
         """The number of a block in ``shape``. Raises ``ValueError`` for a block of another graph."""
-        if block._flow is not self:
+        if not isinstance(block, BasicBlock) or block._flow is not self:
             raise ValueError(f"{block!r} belongs to another graph than that of {self.code.co_qualname}")
         return block.index + 1
 

@@ -8,9 +8,8 @@ Ottenstein, Warren: The Program Dependence Graph and Its Use in Optimization (19
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-from equip.analysis.dominators import PerBlock
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge
@@ -19,23 +18,27 @@ if TYPE_CHECKING:
 def control_dependence(flow: ControlFlow) -> Mapping[BasicBlock, tuple[Edge, ...]]:
     """By block: the edges on which it depends, in the order of ``flow.edges``; none for what always runs.
 
-    The edges of the loops that never end are among them, the edges that they are given so that they have
-    post-dominators are not.
+    Of the edges that a block has so that a loop that never ends has post-dominators only the real ones are there. What
+    cannot be reached decides nothing about what can.
     """
-    shape = flow.shape
-    above = flow.dominators.backward.idom
+    shape, backward = flow.shape, flow.dominators.backward
+    above = backward.idom
+    reached = flow.dominators.forward.idom
     found: list[list[tuple[int, int]]] = [[] for _ in above]
     for source, targets in enumerate(shape.successors):
-        if len(flow.dominators.backward.incoming[source]) < 2:
+        if len(backward.incoming[source]) < 2:
             continue
         top = above[source]
         for number, target in enumerate(targets):
             node = target
-            while node != top:
+            while node != top and (reached[source] >= 0 or reached[node] < 0):
                 found[node].append((source, number))
                 node = above[node]
 
-    def edges(node: int) -> tuple[Edge, ...]:
-        return tuple(flow.edges_from(flow.nodes[source])[number] for source, number in found[node])
-
-    return PerBlock(flow, range(len(found)), edges)
+    edges = [flow.edges_from(block) for block in flow.nodes]
+    return MappingProxyType(
+        {
+            block: tuple(edges[source][number] for source, number in numbers)
+            for block, numbers in zip(flow.nodes, found, strict=True)
+        }
+    )

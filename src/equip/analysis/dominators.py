@@ -11,11 +11,12 @@ text of a program decides, take ``ControlFlow(code, exceptions=False)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from equip.analysis import idom
+from equip.analysis.shape import Shape
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, ControlFlow
@@ -35,38 +36,46 @@ class DominatorTree:
     def __init__(self, flow: ControlFlow) -> None:
         self.flow = flow
         """The graph."""
+        self._forward: idom.Dominance | None = None
+        self._backward: idom.Dominance | None = None
 
-    @cached_property
+    @property
     def forward(self) -> idom.Dominance:
         """Dominators by the numbers of ``ControlFlow.shape``."""
-        shape = self.flow.shape
-        return idom.dominators(shape.successors, shape.predecessors)
+        if self._forward is None:
+            self._forward = _solve(self.flow.shape, idom.dominators)
+        return self._forward
 
-    @cached_property
+    @property
     def backward(self) -> idom.Dominance:
         """Post-dominators by the numbers of ``ControlFlow.shape``."""
-        shape = self.flow.shape
-        return idom.post_dominators(shape.successors, shape.predecessors)
+        if self._backward is None:
+            self._backward = _solve(self.flow.shape, idom.post_dominators)
+        return self._backward
 
-    @cached_property
+    @property
     def dom(self) -> Mapping[BasicBlock, BasicBlock]:
         """The immediate dominator of each block; the entry's is itself."""
         return _Immediate(self.flow, self.forward)
 
-    @cached_property
+    @property
     def post_dom(self) -> Mapping[BasicBlock, BasicBlock]:
         """The immediate post-dominator of each block; the exit's is itself."""
         return _Immediate(self.flow, self.backward)
 
-    @cached_property
+    @property
     def frontier(self) -> Mapping[BasicBlock, frozenset[BasicBlock]]:
         """The dominance frontier of each block."""
-        return _Sets(self.flow, self.forward, self.forward.frontiers())
+        return _Frontiers(self.flow, self.forward, self.forward.frontiers())
 
-    @cached_property
+    @property
     def post_frontier(self) -> Mapping[BasicBlock, frozenset[BasicBlock]]:
-        """The post-dominance frontier of each block: the branches that decide whether it runs."""
-        return _Sets(self.flow, self.backward, self.backward.frontiers())
+        """The post-dominance frontier of each block: the branches that decide whether it runs.
+
+        Blocks that cannot be reached are in the frontiers of such blocks only.
+        """
+        forward, backward = self.forward, self.backward
+        return _Frontiers(self.flow, backward, backward.frontiers(None if forward.is_total else forward.idom))
 
     def dominates(self, one: BasicBlock, other: BasicBlock) -> bool:
         """Whether each way from the entry to ``other`` leads through ``one``; every block dominates itself.
@@ -114,45 +123,66 @@ class DominatorTree:
         return f"<DominatorTree of {self.flow.code.co_qualname}: {self.flow.shape.count} blocks>"
 
 
-class PerBlock(Mapping["BasicBlock", _Value]):
-    """A read-only mapping from blocks, made from numbers when they are looked up."""
+_Edges = Sequence[idom.Numbers]
+_Solver = Callable[[_Edges, _Edges], idom.Dominance]
 
-    def __init__(self, flow: ControlFlow, order: idom.Numbers, value: Callable[[int], _Value | None]) -> None:
+
+def _solve(shape: Shape, solver: _Solver) -> idom.Dominance:
+    if shape.is_common:
+        return _solve_once(solver, shape.successors, shape.predecessors)
+    return solver(shape.successors, shape.predecessors)
+
+
+@cache
+def _solve_once(solver: _Solver, outgoing: _Edges, incoming: _Edges) -> idom.Dominance:
+    """For edges that are tuples."""
+    return solver(outgoing, incoming)
+
+
+class _PerBlock(Mapping["BasicBlock", _Value]):
+    """A read-only mapping from the blocks of a tree, whose values are made when they are looked up."""
+
+    __slots__ = ("_dominance", "_flow")
+
+    def __init__(self, flow: ControlFlow, dominance: idom.Dominance) -> None:
         self._flow = flow
-        self._order = order
-        self._value = value
+        self._dominance = dominance
 
-    def __getitem__(self, block: BasicBlock) -> _Value:
+    def _node(self, block: BasicBlock) -> int:
+        """The number of a block. Raises ``KeyError`` for one that is not in the tree or the graph."""
         try:
-            found = self._value(self._flow.node(block))
-        except (AttributeError, ValueError):
-            found = None
-        if found is None:
+            node = self._flow.node(block)
+        except ValueError:
+            raise KeyError(block) from None
+        if self._dominance.idom[node] < 0:
             raise KeyError(block)
-        return found
+        return node
 
     def __iter__(self) -> Iterator[BasicBlock]:
         nodes = self._flow.nodes
-        return (nodes[node] for node in self._order)
+        return (nodes[node] for node in self._dominance.order)
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._dominance.order)
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
 
-class _Immediate(PerBlock["BasicBlock"]):
-    def __init__(self, flow: ControlFlow, dominance: idom.Dominance) -> None:
-        above = dominance.idom
-        super().__init__(flow, dominance.order, lambda node: flow.nodes[above[node]] if above[node] >= 0 else None)
+class _Immediate(_PerBlock["BasicBlock"]):
+    __slots__ = ()
+
+    def __getitem__(self, block: BasicBlock) -> BasicBlock:
+        return self._flow.nodes[self._dominance.idom[self._node(block)]]
 
 
-class _Sets(PerBlock[frozenset["BasicBlock"]]):
-    def __init__(self, flow: ControlFlow, dominance: idom.Dominance, numbers: list[list[int]]) -> None:
-        above = dominance.idom
+class _Frontiers(_PerBlock[frozenset["BasicBlock"]]):
+    __slots__ = ("_frontiers",)
 
-        def blocks(node: int) -> frozenset[BasicBlock] | None:
-            return frozenset(flow.nodes[one] for one in numbers[node]) if above[node] >= 0 else None
+    def __init__(self, flow: ControlFlow, dominance: idom.Dominance, frontiers: Sequence[idom.Numbers]) -> None:
+        super().__init__(flow, dominance)
+        self._frontiers = frontiers
 
-        super().__init__(flow, dominance.order, blocks)
+    def __getitem__(self, block: BasicBlock) -> frozenset[BasicBlock]:
+        nodes = self._flow.nodes
+        return frozenset([nodes[node] for node in self._frontiers[self._node(block)]])

@@ -12,7 +12,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from typing import Final
 
@@ -29,11 +29,20 @@ Numbers = Sequence[int]
 class Shape:
     """Blocks and edges. All sequences are for reading only: shapes share them."""
 
-    __slots__ = ("count", "handlers", "kinds", "predecessors", "starts", "successors", "units")
+    __slots__ = ("count", "handlers", "is_common", "kinds", "predecessors", "starts", "successors", "units")
 
     def __init__(
-        self, units: int, starts: Numbers, successors: Sequence[Numbers], kinds: Sequence[Numbers], handlers: Numbers
+        self,
+        units: int,
+        starts: Numbers,
+        successors: Sequence[Numbers],
+        kinds: Sequence[Numbers],
+        predecessors: Sequence[Numbers],
+        handlers: Numbers,
+        is_common: bool = False,
     ) -> None:
+        self.is_common = is_common
+        """Whether the edges are tuples that much code shares: that of one block."""
         self.units = units
         """Code units of the code."""
         self.count = len(starts)
@@ -46,12 +55,12 @@ class Shape:
         """By node: the kind of each of its edges, in the same order."""
         self.handlers = handlers
         """By block: the number of its entry in the exception table, -1 without one; empty where there is no table."""
-        self.predecessors: Sequence[Numbers] = _predecessors(successors)
+        self.predecessors = predecessors
         """By node: where its edges come from, in the order of the nodes."""
 
 
 def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shape:
-    """The shape of ``co_code`` with an exception table; ``name`` is for messages.
+    """The shape of ``co_code`` (where cache entries are zeros) with an exception table; ``name`` is for messages.
 
     Without ``implicit`` exceptions, only RAISE_VARARGS and RERAISE raise. Raises ``InvalidCodeError``.
     """
@@ -59,17 +68,16 @@ def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shap
     units = len(opcodes)
     _check_instructions(raw, opcodes, name)
     found, leaders = _transfers(raw, opcodes, name)
-    if found.get(units, _ON)[0] not in _LEAVES:
+    last = found.get(units, _NEXT)
+    if last < 0 or (last & 255) not in isa.NO_FALLTHROUGH:
         raise InvalidCodeError(f"{name}: the code falls off its end, at offset {2 * units}")
-    if not table and len(leaders) == 2:
-        single = _single(opcodes, found[units][0], implicit)
-        if single is not None:
-            return Shape(units, _FIRST, *single, ())
+    if len(leaders) == 2 and not table and last in isa.LEAVING:
+        return _single(opcodes, last, implicit)
     handlers = _decoded(table, name) if table else []
     for handler in handlers:
         leaders.update(handler[:3])
     starts = sorted(leaders)
-    if starts[0] or starts[-1] > units:
+    if starts[-1] > units:
         raise _stray(raw, opcodes, handlers, name)
     starts.pop()
     for start in starts:
@@ -77,32 +85,49 @@ def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shap
             raise _stray(raw, opcodes, handlers, name)
     covers = _covering(starts, handlers, units, name) if handlers else ()
     successors, kinds = _edges(opcodes, starts, found, handlers, covers, implicit)
-    return Shape(units, starts, successors, kinds, covers)
+    return Shape(units, starts, successors, kinds, _predecessors(successors), covers)
 
 
-# -- what an instruction does to control: kinds of edges to what follows it, and to its target ------------------------
+# -- what an instruction does to control ------------------------------------------------------------------------------
 
-_Transfer = tuple[int, int, int]
-"""(kind of the edge to what follows or ``_NONE``, kind of the edge to the target or ``_NONE``, the target)."""
-_NONE: Final = -1
-_EXPLICIT: Final = -2
-"""In the first place: raises, and nothing follows."""
-_ON: Final = (FALLTHROUGH, _NONE, 0)
-_LEAVES: Final = frozenset({_NONE, _EXPLICIT, RETURN})
-_MOVES: Final[dict[int, tuple[int, int]]] = (
-    dict.fromkeys(isa.UNCONDITIONAL, (_NONE, JUMP))
-    | dict.fromkeys(isa.TRUE_JUMPS, (FALSE, TRUE))
+_RETURN, _LEAVE, _JUMP, _BRANCH = range(4)
+"""What comes after the last instruction of a block: nothing but the exit, nothing, a target, the next block or that."""
+_BRANCHES: Final = (
+    dict.fromkeys(isa.TRUE_JUMPS, (FALSE, TRUE))
     | dict.fromkeys(isa.FALSE_JUMPS, (TRUE, FALSE))
     | dict.fromkeys(isa.EXHAUSTIBLE, (FALLTHROUGH, EXHAUSTED))
 )
-_LEAVING: Final = dict.fromkeys(isa.LEAVING, (_EXPLICIT, _NONE, 0)) | dict.fromkeys(isa.RETURNS, (RETURN, _NONE, 0))
+_WAYS: Final[Mapping[int, tuple[int, tuple[int, ...]]]] = (
+    {opcode: (_BRANCH, kinds) for opcode, kinds in _BRANCHES.items()}
+    | dict.fromkeys(isa.UNCONDITIONAL, (_JUMP, (JUMP,)))
+    | dict.fromkeys(isa.LEAVING, (_LEAVE, ()))
+    | dict.fromkeys(isa.RETURNS, (_RETURN, (RETURN,)))
+)
+_YIELD: Final = isa.OP["YIELD_VALUE"]
+_SEND: Final = isa.OP["SEND"]
+_NEXT: Final = -1
+"""In the place of an opcode: nothing but the next block."""
+
+_Kinds = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def _kinds(kinds: tuple[int, ...]) -> _Kinds:
+    """Kinds of edges of a block that cannot raise, that can, and that has a handler."""
+    return kinds, (*kinds, RAISE), (*kinds, EXCEPTION)
+
+
+_KINDS: Final[dict[int, _Kinds]] = {
+    **{opcode: _kinds(kinds) for opcode, (_, kinds) in _WAYS.items()},
+    _NEXT: _kinds((FALLTHROUGH,)),
+    _YIELD: _kinds((FALLTHROUGH, EXHAUSTED)),  # where throw() ends what a SEND waits for
+}
 
 
 def _table(value: Callable[[int], int]) -> bytes:
     return bytes(value(opcode) for opcode in range(256))
 
 
-_TRANSFERS: Final = _table(lambda opcode: opcode in _MOVES or opcode in _LEAVING)
+_TRANSFERS: Final = _table(lambda opcode: opcode in _WAYS)
 _RAISES: Final = _table(lambda opcode: opcode not in isa.QUIET and opcode != 0)
 _CACHES: Final = _table(lambda opcode: isa.CACHES[opcode])
 _KNOWN: Final = bytes(
@@ -110,23 +135,26 @@ _KNOWN: Final = bytes(
 )
 _CACHELESS: Final = bytes(opcode for opcode in range(256) if not isa.CACHES[opcode])
 _TOO_LONG: Final = bytes([isa.EXTENDED_ARG]) * 4
-_SEND: Final = isa.OP["SEND"]
-_YIELD: Final = isa.OP["YIELD_VALUE"]
 
 
-def _transfers(raw: bytes, opcodes: bytes, name: str) -> tuple[dict[int, _Transfer], set[int]]:
-    """By where they end: the instructions after which control may go elsewhere; and where blocks begin for them."""
-    found: dict[int, _Transfer] = {}
+def _transfers(raw: bytes, opcodes: bytes, name: str) -> tuple[dict[int, int], set[int]]:
+    """What changes control, and where blocks begin for it.
+
+    By where it ends: the instruction's opcode, and above its eight bits the target; without one the opcode alone.
+    """
     units = len(opcodes)
-    leaders = {0, units}
-    caches, forward, moves, extended = isa.CACHES, isa.FORWARD, _MOVES, isa.EXTENDED_ARG
-    for at in compress(range(units), opcodes.translate(_TRANSFERS)):
+    found: dict[int, int] = {}
+    targets: set[int] = set()
+    caches, forward, leaving, extended = isa.CACHES, isa.FORWARD, isa.LEAVING, isa.EXTENDED_ARG
+    at = -1
+    gaps = opcodes.translate(_TRANSFERS).split(b"\1")
+    gaps.pop()
+    for gap in map(len, gaps):
+        at += gap + 1
         opcode = opcodes[at]
         end = at + 1 + caches[opcode]
-        move = moves.get(opcode)
-        leaders.add(end)
-        if move is None:
-            found[end] = _LEAVING[opcode]
+        if opcode in leaving:
+            found[end] = opcode
             continue
         arg = raw[2 * at + 1]
         if at and opcodes[at - 1] == extended:
@@ -134,15 +162,13 @@ def _transfers(raw: bytes, opcodes: bytes, name: str) -> tuple[dict[int, _Transf
         target = end + arg if opcode in forward else end - arg
         if not 0 <= target < units:
             raise _stray(raw, opcodes, (), name)
-        found[end] = (*move, target)
-        leaders.add(target)
-        if isa.THROW_ENDS_SEND and opcode == _SEND and opcodes[end : end + 1] == _YIELD_BYTE:
-            found[end + 1] = (FALLTHROUGH, EXHAUSTED, target)
-            leaders.add(end + 1)
-    return found, leaders
-
-
-_YIELD_BYTE: Final = bytes([_YIELD])
+        found[end] = opcode | target << 8
+        targets.add(target)
+        if isa.THROW_ENDS_SEND and opcode == _SEND and end < units and opcodes[end] == _YIELD:
+            found[end + 1] = _YIELD | target << 8
+    targets.update(found)
+    targets.add(0)
+    return found, targets
 
 
 def _argument(raw: bytes, opcodes: bytes, at: int) -> int:
@@ -155,28 +181,29 @@ def _argument(raw: bytes, opcodes: bytes, at: int) -> int:
     return arg
 
 
-# -- code of one block ------------------------------------------------------------------------------------------------
+# -- edges ------------------------------------------------------------------------------------------------------------
+
+
+def _single(opcodes: bytes, last: int, implicit: bool) -> Shape:
+    """The shape of code that is one block."""
+    units = len(opcodes)
+    raising = last not in isa.RETURNS or (implicit and 1 in opcodes.translate(_RAISES))
+    edges = _SINGLE[_WAYS[last][0], raising]
+    return Shape(units, _FIRST, *edges, (), is_common=True)
+
 
 _FIRST: Final = (0,)
-_SINGLE: Final[dict[tuple[int, bool], tuple[Sequence[Numbers], Sequence[Numbers]]]] = {
-    (RETURN, False): (((1,), (2,), ()), ((FALLTHROUGH,), (RETURN,), ())),
-    (RETURN, True): (((1,), (2, 2), ()), ((FALLTHROUGH,), (RETURN, RAISE), ())),
-    (_EXPLICIT, True): (((1,), (2,), ()), ((FALLTHROUGH,), (RAISE,), ())),
+_SINGLE: Final[dict[tuple[int, bool], tuple[Sequence[Numbers], Sequence[Numbers], Sequence[Numbers]]]] = {
+    (_RETURN, False): (((1,), (2,), ()), ((FALLTHROUGH,), (RETURN,), ()), ((), (0,), (1,))),
+    (_RETURN, True): (((1,), (2, 2), ()), ((FALLTHROUGH,), (RETURN, RAISE), ()), ((), (0,), (1, 1))),
+    (_LEAVE, True): (((1,), (2,), ()), ((FALLTHROUGH,), (RAISE,), ()), ((), (0,), (1,))),
 }
-
-
-def _single(opcodes: bytes, leaving: int, implicit: bool) -> tuple[Sequence[Numbers], Sequence[Numbers]] | None:
-    raising = leaving == _EXPLICIT or (implicit and 1 in opcodes.translate(_RAISES))
-    return _SINGLE.get((leaving, raising))
-
-
-# -- edges ------------------------------------------------------------------------------------------------------------
 
 
 def _edges(
     opcodes: bytes,
     starts: Numbers,
-    found: dict[int, _Transfer],
+    found: dict[int, int],
     handlers: Sequence[exceptions.Handler],
     covers: Numbers,
     implicit: bool,
@@ -184,35 +211,42 @@ def _edges(
     node_at = {start: number for number, start in enumerate(starts, 1)}
     leave = len(starts) + 1
     first_raise = opcodes.translate(_RAISES).find
+    ways, kinds_of = _WAYS, _KINDS
     successors: list[Numbers] = [(1,)]
     kinds: list[Numbers] = [(FALLTHROUGH,)]
-    ends = [*starts[1:], len(opcodes)]
-    for number, end in enumerate(ends, 1):
-        transfer = found.get(end)
+    start = 0
+    number = 1
+    for end in (*starts[1:], len(opcodes)):
+        packed = found.get(end)
         explicit = False
-        if transfer is None:
-            to, kind = [number + 1], [FALLTHROUGH]
+        to: tuple[int, ...]
+        if packed is None:
+            opcode = _NEXT
+            to = (number + 1,)
         else:
-            follows, jumps, target = transfer
-            if follows >= 0:
-                if follows == RETURN:
-                    to, kind = [leave], [RETURN]
-                else:
-                    to, kind = [number + 1, node_at[target]], [follows, jumps]
-            elif jumps >= 0:
-                to, kind = [node_at[target]], [jumps]
+            opcode = packed & 255
+            way = ways[opcode][0] if opcode != _YIELD else _BRANCH
+            if way == _BRANCH:
+                to = (number + 1, node_at[packed >> 8])
+            elif way == _JUMP:
+                to = (node_at[packed >> 8],)
+            elif way == _RETURN:
+                to = (leave,)
             else:
-                to, kind, explicit = [], [], True
-        if explicit or (implicit and first_raise(1, starts[number - 1], end) >= 0):
+                to, explicit = (), True
+        if explicit or (implicit and first_raise(1, start, end) >= 0):
             cover = covers[number - 1] if covers else -1
             if cover < 0:
-                to.append(leave)
-                kind.append(RAISE)
+                successors.append((*to, leave))
+                kinds.append(kinds_of[opcode][1])
             else:
-                to.append(node_at[handlers[cover].target])
-                kind.append(EXCEPTION)
-        successors.append(to)
-        kinds.append(kind)
+                successors.append((*to, node_at[handlers[cover].target]))
+                kinds.append(kinds_of[opcode][2])
+        else:
+            successors.append(to)
+            kinds.append(kinds_of[opcode][0])
+        start = end
+        number += 1
     successors.append(())
     kinds.append(())
     return successors, kinds
@@ -264,7 +298,11 @@ def _incomplete(opcodes: bytes, name: str) -> InvalidCodeError:
             return InvalidCodeError(f"{name}: more than three prefixes in a row, at offset {2 * index}")
         if index + isa.CACHES[opcode] >= units or (prefixes and index + 1 == units):
             return InvalidCodeError(f"{name}: the code ends within {isa.OPNAMES[opcode]} at offset {2 * index}")
-        index += 1 + isa.CACHES[opcode]
+        index += 1
+        caches = opcodes[index : index + isa.CACHES[opcode]]
+        if caches.strip(b"\0"):
+            return InvalidCodeError(f"{name}: {isa.OPNAMES[opcode]} has an opcode in its cache, at offset {2 * index}")
+        index += len(caches)
     raise AssertionError("every instruction is whole")
 
 
@@ -283,7 +321,7 @@ def _stray(raw: bytes, opcodes: bytes, handlers: Sequence[exceptions.Handler], n
     """The first jump, or entry of the exception table, that does not lead to an instruction."""
     for at in compress(range(len(opcodes)), opcodes.translate(_TRANSFERS)):
         opcode = opcodes[at]
-        if opcode not in _MOVES:
+        if opcode not in isa.JUMPS:
             continue
         arg = _argument(raw, opcodes, at)
         end = at + 1 + isa.CACHES[opcode]

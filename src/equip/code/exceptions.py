@@ -6,6 +6,7 @@ half-open, in code units, sorted and disjoint. Source: CPython ``InternalDocs/ex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -27,7 +28,9 @@ class Handler(NamedTuple):
 
 
 def decode(table: bytes) -> list[Handler]:
-    """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated."""
+    """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated or no such table."""
+    if _TOO_LARGE.search(table):
+        raise InvalidCodeError("exception table: a number that is too large")
     found: list[Handler] = []
     numbers: list[int] = []
     value = 0
@@ -45,7 +48,13 @@ def decode(table: bytes) -> list[Handler]:
             numbers.clear()
     if numbers or value:
         raise InvalidCodeError(f"exception table: truncated in entry {len(found)}")
+    if len(table.translate(None, _NO_START)) != len(found):
+        raise InvalidCodeError("exception table: an entry is not marked where it begins, or marked elsewhere")
     return found
+
+
+_TOO_LARGE = re.compile(rb"[\x40-\x7f\xc0-\xff]{6}")
+_NO_START = bytes(range(128))
 
 
 def encode(handlers: Iterable[Handler]) -> bytes:

@@ -225,6 +225,10 @@ PREFIXED = ("EXTENDED_ARG:1", "LOAD_CONST:0", "RETURN_VALUE")
         (["RETURN_VALUE", "EXTENDED_ARG"], "ends within EXTENDED_ARG at offset 2"),
         (["NOP", "0", "RETURN_VALUE"], "a cache entry, at offset 2"),
         (["0", "LOAD_GLOBAL", *["0"] * (isa.CACHES[isa.OP["LOAD_GLOBAL"]] - 1)], "a cache entry, at offset 0"),
+        (
+            ["LOAD_GLOBAL", *["NOP"] * isa.CACHES[isa.OP["LOAD_GLOBAL"]], "RETURN_VALUE"],
+            "LOAD_GLOBAL has an opcode in its cache, at offset 2",
+        ),
         (["0", "0"], "a cache entry, at offset 0"),
         (["EXTENDED_ARG"] * 4 + ["LOAD_CONST", "RETURN_VALUE"], "more than three prefixes in a row, at offset 6"),
         (["NOP", "JUMP_FORWARD:1", "RETURN_VALUE"], r"JUMP_FORWARD at offset 2 goes to offset 6, which is outside"),

@@ -114,7 +114,9 @@ class FlowPlaces:
                 "its SEND"
             )
         if at == start:
-            return [Spot((start, AT), Encounter(at, at, None, self._line_into(block)))]
+            here = self._lines[start]
+            found = [Encounter(at, at, None, here)] if here is not None else self._by_line(block)
+            return [Spot((start, AT), encounter) for encounter in found]
         return [Spot((start, AT), Encounter(at, at, self._inside(block, at), self._line_at(at)))]
 
     def _inside(self, block: BasicBlock, at: int) -> Ways | None:
@@ -168,6 +170,9 @@ class FlowPlaces:
             return [Spot((start, LEAVING), Encounter(start, start, None, self._line_at(start)))]
         if opcode in isa.UNCONDITIONAL:
             goal = edge.target.start // 2
+            if self._lines[edge.source.start // 2] is None and self._behind_held(edge.target) == goal:
+                # There may be no line in the block of the jump: then it cannot have code with a line of its own.
+                return self._jumped(edge, opcode_at)
             return [Spot((start, LEAVING), Encounter(start, goal, None, self._lines[opcode_at]))]
         return self._jumped(edge, opcode_at) if self._jumps(opcode, edge) else self._fallen(edge, opcode_at)
 
@@ -186,8 +191,8 @@ class FlowPlaces:
             )
         at = self._behind_held(edge.target)
         if at == goal and opcode not in isa.COMPANION_JUMPS:
-            ways = Ways(jumps=frozenset((source,)))
-            return [Spot((goal, INTO), Encounter(goal, goal, ways, self._lines[source]))]
+            ways = Ways(jumps=frozenset((source,)), apart=self._lines[goal] is None)
+            return [Spot((goal, INTO), Encounter(goal, goal, ways, self._line_from(edge.source)))]
         return self._only(edge, at)
 
     def _fallen(self, edge: Edge, source: int) -> list[Spot]:
@@ -217,19 +222,11 @@ class FlowPlaces:
         if self._behind_held(edge.target) != goal:
             return self._only(edge, None)
         line = self._lines[goal]
-        by_line: dict[int | None, list[tuple[int, int]]] = {}
         if line is not None:
-            by_line[line] = [(first, last)]
-        else:
-            for unit in range(first, last):
-                ranges = by_line.setdefault(self._lines[unit], [])
-                if ranges and ranges[-1][1] == unit:
-                    ranges[-1] = (ranges[-1][0], unit + 1)
-                else:
-                    ranges.append((unit, unit + 1))
+            return [Spot((goal, INTO), Encounter(goal, goal, Ways(raises=((first, last),)), line))]
         return [
-            Spot((goal, INTO), Encounter(goal, goal, Ways(raises=tuple(ranges)), there))
-            for there, ranges in by_line.items()
+            Spot((goal, INTO), Encounter(goal, goal, Ways(raises=tuple(ranges), apart=True), there))
+            for there, ranges in self._raising(edge.source).items()
         ]
 
     def needs_start(self, place: Place) -> int | None:
@@ -256,12 +253,73 @@ class FlowPlaces:
         return start, at
 
     # -- lines -------------------------------------------------------------------------------------------
+    #
+    # What is put before an instruction without a line stands on the line that control comes from: else there would be
+    # a line event more. So it has to stand apart for each of these lines.
 
     def _line_at(self, unit: int) -> int | None:
         return self._lines[unit]
 
+    def _by_line(self, block: BasicBlock) -> list[Encounter]:
+        """The ways into a block that begins without a line, by the line that they come from."""
+        flow, kinds, at = self.flow, self._kinds, block.start // 2
+        falls = False
+        jumps: dict[int | None, set[int]] = {}
+        raises: dict[int | None, list[tuple[int, int]]] = {}
+        for edge in flow.edges_to(block):
+            if edge.kind is kinds.EXCEPTION:
+                for line, ranges in self._raising(edge.source).items():
+                    raises.setdefault(line, []).extend(ranges)
+                continue
+            _, opcode_at = self._last(edge.source)
+            opcode = self.raw[2 * opcode_at]
+            if opcode in isa.UNCONDITIONAL or (opcode in isa.JUMPS and self._jumps(opcode, edge)):
+                jumps.setdefault(self._line_from(edge.source), set()).add(opcode_at)
+            else:
+                falls = True
+        lines = dict.fromkeys((*jumps, *raises))
+        if not lines:
+            return [Encounter(at, at, None, None)]
+        found = [Encounter(at, at, FALLTHROUGH, None)] if falls else []
+        for line in lines:
+            ways = Ways(False, frozenset(jumps.get(line, ())), tuple(sorted(raises.get(line, ()))), apart=True)
+            found.append(Encounter(at, at, ways, line))
+        return found
+
+    def _raising(self, block: BasicBlock) -> dict[int | None, list[tuple[int, int]]]:
+        """The code units of a block as ranges, by line."""
+        found: dict[int | None, list[tuple[int, int]]] = {}
+        for unit in range(block.start // 2, block.end // 2):
+            line = self._lines[unit]
+            ranges = found.setdefault(self._line_into(block) if line is None else line, [])
+            if ranges and ranges[-1][1] == unit:
+                ranges[-1] = (ranges[-1][0], unit + 1)
+            else:
+                ranges.append((unit, unit + 1))
+        return found
+
+    def _line_from(self, block: BasicBlock) -> int | None:
+        """The line on which control leaves a block: its last, or else one on which it came there."""
+        for unit in range(block.end // 2 - 1, block.start // 2 - 1, -1):
+            if self._lines[unit] is not None:
+                return self._lines[unit]
+        return self._line_into(block)
+
     def _line_into(self, block: BasicBlock) -> int | None:
-        return self._lines[block.start // 2]
+        """A line on which control comes to a block."""
+        flow = self.flow
+        seen = {block}
+        pending = list(flow.predecessors(block))
+        while pending:
+            before = pending.pop(0)
+            if before in seen or before.is_virtual:
+                continue
+            seen.add(before)
+            for unit in range(before.end // 2 - 1, before.start // 2 - 1, -1):
+                if self._lines[unit] is not None:
+                    return self._lines[unit]
+            pending += flow.predecessors(before)
+        return None
 
     def _shown(self, edge: Edge) -> str:
         source = "the entry" if edge.source.index < 0 else f"offset {edge.source.start}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dis
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import CodeType
 from typing import TYPE_CHECKING, Final
 
+from equip import isa
 from equip.analysis.pictures.figure import Arrow, Box, Figure, Row
 
 if TYPE_CHECKING:
@@ -146,12 +149,14 @@ def _lines(block: BasicBlock) -> str:
 
 def _text(flow: ControlFlow, block: BasicBlock, source: bool, limit: int) -> list[Row]:
     rows = _source(flow.code, block) if source else []
+    if not limit:
+        return rows
     found = block.instructions
+    meanings = _meanings(flow.code)
     shown = found if len(found) <= limit + 1 else found[:limit]
-    if limit:
-        rows += [Row(_cut(_instruction(one), WIDEST)) for one in shown]
-        if len(shown) < len(found):
-            rows.append(Row(f"       … {len(found) - len(shown)} more instructions", "note"))
+    rows += [Row(_cut(_instruction(one, meanings), WIDEST)) for one in shown]
+    if len(shown) < len(found):
+        rows.append(Row(f"       … {len(found) - len(shown)} more instructions", "note"))
     return rows
 
 
@@ -167,20 +172,28 @@ def _source(code: CodeType, block: BasicBlock) -> list[Row]:
     return rows
 
 
-def _instruction(one: Instruction) -> str:
+@lru_cache(maxsize=8)
+def _meanings(code: CodeType) -> dict[int, str]:
+    """What ``dis`` says that arguments mean, by the end of the instruction; constants, which can be huge, left out."""
+    plain = code.replace(co_consts=(None,) * len(code.co_consts))
+    return {one.offset: one.argrepr for one in dis.get_instructions(plain) if one.argrepr and one.argval != one.argrepr}
+
+
+def _instruction(one: Instruction, meanings: Mapping[int, str]) -> str:
     if one.oparg is None:
         return f"{one.offset:>6} {one.opname}"
     value = one.argval
-    if isinstance(value, CodeType):
-        shown = f"<code {value.co_qualname}>"
-    elif isinstance(value, str) and one.opname not in ("LOAD_CONST", "RETURN_CONST"):
-        shown = value
+    if isa.OPERAND[one.opcode] == "const":
+        shown = f"<code {value.co_qualname}>" if isinstance(value, CodeType) else _constant(value)
     elif one.is_jump:
         shown = f"to {value}"
-    elif isinstance(value, tuple) and one.opname not in ("LOAD_CONST", "RETURN_CONST"):
+    elif isinstance(value, tuple):
         shown = ", ".join(map(str, value))
+    elif isinstance(value, str):
+        shown = value
     else:
-        shown = _constant(value)
+        meaning = meanings.get(one.end - 2 - 2 * isa.CACHES[one.opcode])
+        shown = f"{value} ({meaning})" if meaning else str(value)
     return f"{one.offset:>6} {one.opname} {shown}"
 
 

@@ -4,7 +4,8 @@ The steps are those of Sugiyama, Tagawa and Toda (1981): arrows that close a cyc
 rank below those that lead to it; arrows over several ranks get a bend in each; within their ranks boxes and bends are
 ordered by the barycentre of their neighbours, the order with the fewest crossings is kept; positions are, sweep by
 sweep, the closest to those of the neighbours that leave everything its place (least squares, by pooling adjacent
-violators). Arrows that lead upwards run at the left, in lanes of their own. Nothing is recursive. Lengths are in pixels.
+violators). Arrows that lead upwards run at the left, in lanes of their own. Nothing is recursive. Lengths are in
+pixels.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ PER_ARROW = 2.5
 TALLEST_SPACE = 110.0
 LANE = 12.0
 SWEEPS = 12
+STIFFNESS = 16.0
+"""How much more a bend is drawn to the next bend of its arrow than a box to a box."""
 LABELLED = 16.0
 """What a label takes of the space between ranks."""
 
@@ -227,7 +230,7 @@ class _Layout:
             for i, vertex in enumerate(layer):
                 at += self._apart(layer[i - 1], vertex) if i else self.widths[vertex] / 2
                 self.x[vertex] = at
-        for sweep in range(2 * SWEEPS):
+        for sweep in range(4 * SWEEPS):
             layers = self.layers if sweep % 2 == 0 else self.layers[::-1]
             nearer, other = (self.above, self.below) if sweep % 2 == 0 else (self.below, self.above)
             for layer in layers:
@@ -250,9 +253,9 @@ class _Layout:
             if i:
                 offset += self._apart(layer[i - 1], vertex)
             offsets.append(offset)
-            around = [(one, 8.0 if vertex >= boxes and one >= boxes else 1.0) for one in nearer[vertex]]
+            around = [(one, STIFFNESS if vertex >= boxes and one >= boxes else 1.0) for one in nearer[vertex]]
             if other is not None:
-                around += [(one, 8.0 if vertex >= boxes and one >= boxes else 1.0) for one in other[vertex]]
+                around += [(one, STIFFNESS if vertex >= boxes and one >= boxes else 1.0) for one in other[vertex]]
             weight = sum(much for _, much in around)
             wanted = sum(x[one] * much for one, much in around) / weight if weight else x[vertex]
             weight = weight or 0.01
@@ -349,7 +352,7 @@ class _Layout:
         spans = {one: (self.ranks[self.arrows[one][1]], self.ranks[self.arrows[one][0]]) for one in self.upward}
         turns = [0] * (len(self.layers) + 1)
         for number, (upper, lower) in sorted(spans.items(), key=lambda span: (span[1][1] - span[1][0], span[0])):
-            source, target = self.arrows[number]
+            source = self.arrows[number][0]
             lane = min(lefts[upper : lower + 1]) - 2 * LANE
             for rank in range(upper, lower + 1):
                 lefts[rank] = lane + LANE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from equip.analysis.pictures.figure import Arrow, Box, Figure, Row
 from equip.analysis.pictures.layered import Drawing, Point, Route, arranged
@@ -160,9 +160,9 @@ def _text(row: Row, x: float, y: float, *, dead: bool) -> str:
 
 def _label(arrow: Arrow, route: Route) -> str:
     (x, y), anchor = route.label_at, "start" if route.label_side > 0 else "end"
-    attributes = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="10.5"'
-    colour = quoteattr(_ARROW[arrow.style])
+    attributes = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="10.5" xml:space="preserve"'
+    text = escaped(arrow.label)
     return (
-        f'<text {attributes} fill={colour} stroke="#ffffff" stroke-width="3" paint-order="stroke" '
-        f'xml:space="preserve">{escaped(arrow.label)}</text>'
+        f'<text {attributes} fill="#ffffff" stroke="#ffffff" stroke-width="3">{text}</text>'
+        f'<text {attributes} fill="{_ARROW[arrow.style]}">{text}</text>'
     )

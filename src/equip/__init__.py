@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         TypeDeclaration,
     )
     from equip.rewriter import SimpleRewriter
-    from equip.visitors import BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor
+    from equip.visitors import BlockVisitor, BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor
 
 __version__ = "0.1.0"
 
@@ -48,11 +48,12 @@ _HOMES = {
     "equip.instrumentation": "BytecodeObject Instrumentation Program",
     "equip.program.declarations": "ImportDeclaration MethodDeclaration ModuleDeclaration TypeDeclaration",
     "equip.rewriter": "SimpleRewriter",
-    "equip.visitors": "BytecodeVisitor ClassVisitor MethodVisitor ModuleVisitor",
+    "equip.visitors": "BlockVisitor BytecodeVisitor ClassVisitor MethodVisitor ModuleVisitor",
 }
 
 __all__ = [
     "BasicBlock",
+    "BlockVisitor",
     "BytecodeObject",
     "BytecodeVisitor",
     "ClassVisitor",

@@ -25,7 +25,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import CodeType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from equip.analysis.dependence import control_dependence
 from equip.analysis.dominators import DominatorTree
@@ -33,6 +33,9 @@ from equip.analysis.loops import Loops
 from equip.analysis.shape import Shape, shape_of
 from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
+
+if TYPE_CHECKING:
+    from equip.analysis.pictures.contents import Label
 
 
 class EdgeKind(enum.Enum):
@@ -88,6 +91,11 @@ class BasicBlock:
         self.end = end
 
     @property
+    def flow(self) -> ControlFlow:
+        """The graph that it belongs to."""
+        return self._flow
+
+    @property
     def instructions(self) -> tuple[Instruction, ...]:
         """The instructions, in order. Raises ``InvalidCodeError`` where an argument is out of range."""
         return self._flow.instructions_between(self.start, self.end)
@@ -110,7 +118,9 @@ class BasicBlock:
     def __repr__(self) -> str:
         if self.is_virtual:
             return "<BasicBlock entry>" if self.index < 0 else "<BasicBlock exit>"
-        return f"<BasicBlock {self.index}: {self.start} to {self.end}>"
+        lines = self.lines
+        shown = "" if not lines else f", line {lines[0]}" if len(lines) == 1 else f", lines {lines[0]} to {lines[-1]}"
+        return f"<BasicBlock {self.index}: {self.start} to {self.end}{shown}>"
 
 
 class Edge(NamedTuple):
@@ -119,6 +129,10 @@ class Edge(NamedTuple):
     source: BasicBlock
     target: BasicBlock
     kind: EdgeKind
+
+    def __repr__(self) -> str:
+        ends = [f"{block.index}" if not block.is_virtual else repr(block)[12:-1] for block in self[:2]]
+        return f"<Edge {ends[0]} to {ends[1]}: {self.kind.value}>"
 
 
 class ControlFlow:
@@ -254,6 +268,76 @@ class ControlFlow:
         """The natural loops, outer ones first."""
         return Loops(self)
 
+    # -- pictures ---------------------------------------------------------------------------------------------------
+
+    def to_svg(
+        self,
+        *,
+        source: bool = True,
+        instructions: bool = True,
+        exceptions: bool = True,
+        loops: bool = True,
+        limit: int = 40,
+        label: Label | None = None,
+    ) -> str:
+        """The graph as SVG: blocks with their source lines (where the file is there) and instructions.
+
+        Edges show their kind, or what ``label`` returns for them. Blocks in loops are yellow, handlers red, blocks that
+        cannot be reached grey. Edges of the kind RAISE are there only where a block has no other; without
+        ``exceptions``, neither these nor those of the kind EXCEPTION. ``limit``: instructions of a block that are
+        shown.
+        """
+        from equip.analysis.pictures import contents, svg
+
+        return svg.to_svg(
+            contents.flow_figure(
+                self,
+                source=source,
+                instructions=instructions,
+                exceptions=exceptions,
+                loops=loops,
+                limit=limit,
+                label=label,
+            )
+        )
+
+    def to_dot(
+        self,
+        *,
+        source: bool = True,
+        instructions: bool = True,
+        exceptions: bool = True,
+        loops: bool = True,
+        limit: int = 40,
+        label: Label | None = None,
+    ) -> str:
+        """The same in the language of Graphviz, loops as clusters."""
+        from equip.analysis.pictures import contents, dot
+
+        return dot.to_dot(
+            contents.flow_figure(
+                self,
+                source=source,
+                instructions=instructions,
+                exceptions=exceptions,
+                loops=loops,
+                limit=limit,
+                label=label,
+            )
+        )
+
+    def to_networkx(self, *, label: Label | None = None) -> Any:
+        """A ``networkx.MultiDiGraph`` of the blocks, all edges included, with their kinds as keys.
+
+        Raises ``ImportError`` where networkx is not installed.
+        """
+        from equip.analysis.pictures import graphs
+
+        return graphs.flow_graph(self, label)
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
     # -- what stands in the blocks ------------------------------------------------------------------------------------
 
     @cached_property
@@ -298,7 +382,8 @@ class ControlFlow:
         return self.shape.count
 
     def __repr__(self) -> str:
-        return f"<ControlFlow of {self.code.co_qualname}: {self.shape.count} blocks>"
+        edges = sum(map(len, self.shape.successors))
+        return f"<ControlFlow of {self.code.co_qualname}: {self.shape.count} blocks, {edges} edges>"
 
 
 def find_code(thing: object) -> CodeType:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from equip.analysis import idom
 from equip.analysis.shape import Shape
@@ -118,6 +118,30 @@ class DominatorTree:
         first, behind = intervals
         above, below = self.flow.node(one), self.flow.node(other)
         return above == below or 0 <= first[above] <= first[below] < behind[above]
+
+    def to_svg(self, *, post: bool = False, source: bool = True) -> str:
+        """The tree (``post``: that of the post-dominators) as SVG, blocks with their source lines."""
+        from equip.analysis.pictures import contents, svg
+
+        return svg.to_svg(contents.tree_figure(self, post=post, source=source))
+
+    def to_dot(self, *, post: bool = False, source: bool = True) -> str:
+        """The same in the language of Graphviz."""
+        from equip.analysis.pictures import contents, dot
+
+        return dot.to_dot(contents.tree_figure(self, post=post, source=source))
+
+    def to_networkx(self, *, post: bool = False) -> Any:
+        """A ``networkx.DiGraph``: edges lead from each block to those that it dominates immediately.
+
+        Raises ``ImportError`` where networkx is not installed.
+        """
+        from equip.analysis.pictures import graphs
+
+        return graphs.tree_graph(self, post)
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
 
     def __repr__(self) -> str:
         return f"<DominatorTree of {self.flow.code.co_qualname}: {self.flow.shape.count} blocks>"

@@ -109,7 +109,7 @@ def find_light(
     uses: list[tuple[Kind, Use]] = []
     plain = True
     for insertion in insertions:
-        location, source, _, suppress, probe, _ = insertion
+        location, source, _, suppress, probe, _, _ = insertion
         if location not in _LIGHT or parse(source).names.bound:
             return None
         bound = bind(insertion, target, (), (), known_globals)
@@ -223,7 +223,7 @@ def _line_placements(target: Target, light: Light, insertions: Sequence[Insertio
     default, upper = code.co_firstlineno, code.co_stacksize
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []
-    for location, source, lineno, suppress, probe, _ in insertions:
+    for location, source, lineno, suppress, probe, _, _ in insertions:
         part = light.part_of.get((location, source, probe, suppress))
         if part is None:
             continue

@@ -17,6 +17,7 @@ _STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
 _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
 
 
+_PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _SOUND_LIMIT = 20_000
 _sound: set[tuple[object, JoinPoint, bool, str]] = set()
 """Snippets that were found to be possible at a join point of whatever target with that kind of scope."""
@@ -41,7 +42,7 @@ class ModuleInjector:
         source, location, suppress = insertion.source, insertion.location, insertion.suppress
         key = (target.scope_key, location, suppress, source)
         if key in _sound:
-            if location is JoinPoint.LINENO:
+            if location in _PLACED:
                 check_place(insertion, target)
             return
         check_place(insertion, target)

@@ -75,7 +75,7 @@ def compile_in(scope: Scope, body: Sequence[ast.stmt]) -> Compiled:
         tree, "<snippet>", "exec", flags=scope.future_flags, dont_inherit=True, optimize=scope.optimize
     )
     code = _find(module, names) if not scope.is_module else module
-    compiled = _cut_out(code)
+    compiled = _cut_out(code, is_class=not (scope.is_function or scope.is_module))
     first = scope.first_parameter
     if first is not None and isa.UNCHECKED_LOCALS and dict(scope.kinds).get(first) is NameKind.LOCAL:
         compiled = _with_checks(compiled, first)
@@ -204,7 +204,7 @@ def _decoded(code: CodeType) -> list[_Instruction]:
     return found
 
 
-def _cut_out(code: CodeType) -> Compiled:
+def _cut_out(code: CodeType, is_class: bool) -> Compiled:
     found = _decoded(code)
     first = next(i for i, one in enumerate(found) if one.opcode == isa.RESUME) + 1
     handlers = exceptions.decode(code.co_exceptiontable)
@@ -212,8 +212,8 @@ def _cut_out(code: CodeType) -> Compiled:
     if final is not None:
         found = [one for one in found if one.start < final.target]
     hot_end, cold_start = _sentinel(code, found)
-    while first < hot_end and found[first].line >= _FAR:
-        first += 1  # what a class body itself begins with: its name and where it stands
+    while is_class and first < hot_end and found[first].line > _FAR:
+        first += 1  # what a class body begins with: its __module__, __qualname__ and so on
     kept = [
         *(one for one in found[first:hot_end] if one.opcode not in _DROPPED),
         *(one for one in found[cold_start:] if one.opcode not in _DROPPED),

@@ -141,7 +141,7 @@ FLIPPED: Final[dict[int, int]] = {
     for forward, backward in table.BACKWARD_TWINS.items()
     if forward in OP and backward in OP
     for a, b in ((forward, backward), (backward, forward))
-}
+} | {OP["JUMP_BACKWARD_NO_INTERRUPT"]: OP["JUMP_FORWARD"]}
 """The instruction that jumps the other way on the same condition."""
 
 PAIRS: Final[dict[int, tuple[int, int]]] = {

@@ -341,3 +341,17 @@ def test_reporting_a_suppressed_exception_leaves_its_traceback_alone(monkeypatch
     with pytest.raises(ZeroDivisionError) as caught:
         run(code)
     assert "__equip" not in "".join(entry.name for entry in caught.traceback)
+
+
+def test_variable_of_a_comprehension_around_is_no_variable_of_the_function_around() -> None:
+    # From 3.12 on it is in the co_varnames of that function.
+    source = """
+item = "global"
+def outer():
+    made = [item for item in range(3)]
+    def f(): pass
+    f()
+    return made
+outer()
+"""
+    assert run(instrumented(source, lambda r: r.insert_before("record(item)"))) == ["global"]

@@ -245,5 +245,7 @@ class Target:
         """The function around this one of which ``name`` is a variable, or None."""
         for code in reversed(self.enclosing):
             if code.co_flags & _CO_OPTIMIZED and (name in code.co_varnames or name in code.co_cellvars):
-                return code
+                is_inlined = _CLEARING >= 0 and _CLEARING in code.co_code[::2] and name not in own_locals(code)
+                if not is_inlined:
+                    return code
         return None

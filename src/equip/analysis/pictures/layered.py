@@ -88,6 +88,7 @@ class _Layout:
         self.x = [0.0] * len(self.rank_of)
         """The middle of each vertex."""
         self._place()
+        self._straighten()
 
     # -- ranks ---------------------------------------------------------------------------------------
 
@@ -271,8 +272,6 @@ class _Layout:
             for _ in range(count):
                 x[layer[i]] = total / weight + offsets[i]
                 i += 1
-
-        self._straighten()
 
     def _straighten(self) -> None:
         """Put the bends of an arrow below each other, as far down as there is room for it."""

@@ -59,9 +59,17 @@ class SimpleRewriter:
         """Run ``code`` each time control goes along an edge of the body's control flow graph.
 
         On some edges no code can stand (``JoinPointError``): on those of the kind RAISE, for which there is
-        ``insert_on_raise``, and on some of those around ``await`` and ``yield from``.
+        ``insert_on_raise``, and on some of those around ``await`` and ``yield from``. See ``can_insert_at``.
         """
         return self._ask(JoinPoint.EDGE, code, place=self._place(JoinPoint.EDGE, edge), suppress=suppress)
+
+    def can_insert_at(self, place: BasicBlock | Edge) -> bool:
+        """Whether code can stand at a block or on an edge."""
+        from equip.analysis.controlflow import Edge
+
+        location = JoinPoint.EDGE if isinstance(place, Edge) else JoinPoint.BLOCK
+        named = self._place(location, place)
+        return self._module.injector.has_place(self._declaration.code_path, location, named)
 
     def insert_import(self, code: str, module_import: bool = True, *, suppress: bool = False) -> SimpleRewriter:
         """Put the import statement ``code`` at the top of the module (once), or of the body itself."""

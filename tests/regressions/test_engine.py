@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
+from typing import Any
 
 import pytest
 
@@ -355,3 +356,18 @@ def outer():
 outer()
 """
     assert run(instrumented(source, lambda r: r.insert_before("record(item)"))) == ["global"]
+
+
+def test_code_at_a_line_of_a_class_body_leaves_its_names_alone() -> None:
+    """The compiler's set-up of a class body was cut out with the snippet: the class got the name of the wrapper."""
+
+    class AtLine(equip.ClassVisitor):
+        def visit(self, decl: Any) -> None:
+            equip.SimpleRewriter(decl).insert_at_line(3, "y = 2")
+
+    code = equip.instrument_code(compile("class A:\n    x = 1\n    z = 3\n", "a.py", "exec"), AtLine())
+    namespace: dict[str, Any] = {"__name__": "m"}
+    exec(code, namespace)
+    found = namespace["A"]
+    assert (found.__module__, found.__qualname__, found.y) == ("m", "A", 2)
+    assert getattr(found, "__firstlineno__", 1) == 1

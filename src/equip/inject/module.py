@@ -9,7 +9,7 @@ from equip import isa
 from equip.errors import JoinPointError
 from equip.inject.compiling import bind, private_names
 from equip.inject.engine import check_place, instrument
-from equip.inject.request import CodePath, Insertion, JoinPoint, Plan
+from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
 from equip.inject.snippet import parse
 from equip.inject.target import Target
 
@@ -52,6 +52,14 @@ class ModuleInjector:
             if len(_sound) >= _SOUND_LIMIT:
                 _sound.clear()
             _sound.add(key)
+
+    def has_place(self, path: CodePath, location: JoinPoint, place: Place) -> bool:
+        """Whether code can stand at a block or an edge."""
+        try:
+            check_place(Insertion(location, "", place=place), self._target(path))
+        except JoinPointError:
+            return False
+        return True
 
     def inject(self, plan: Plan) -> CodeType:
         """The code with the insertions of ``plan``; the same object when nothing changes."""

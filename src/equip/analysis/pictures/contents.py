@@ -69,7 +69,7 @@ def flow_figure(
         if loops
         else ()
     )
-    return Figure(f"control flow of {flow.code.co_qualname}", tuple(boxes), arrows, groups)
+    return Figure(f"control flow of {flow.code.co_qualname}", tuple(boxes), arrows, groups, flow.exit.index)
 
 
 def tree_figure(tree: DominatorTree, *, post: bool = False, source: bool = True) -> Figure:

@@ -46,3 +46,5 @@ class Figure:
     arrows: tuple[Arrow, ...]
     groups: tuple[tuple[str, tuple[int, ...], int], ...] = field(default=())
     """Boxes that belong together (loops): a name, their keys, and how deep the group is nested."""
+    lowest: int | None = None
+    """The key of the box that goes below all others."""

@@ -88,6 +88,7 @@ class _Layout:
         self.x = [0.0] * len(self.rank_of)
         """The middle of each vertex."""
         self._place()
+        self._straighten()
 
     # -- ranks ---------------------------------------------------------------------------------------
 
@@ -177,19 +178,20 @@ class _Layout:
         for sweep in range(SWEEPS):
             if not fewest:
                 break
+            places = self._places()
             if sweep % 2:
                 for layer in reversed(self.layers[:-1]):
-                    self._sort(layer, self.below)
+                    self._sort(layer, self.below, places)
             else:
                 for layer in self.layers[1:]:
-                    self._sort(layer, self.above)
+                    self._sort(layer, self.above, places)
             crossings = self._crossings()
             if crossings < fewest:
                 best, fewest = [list(layer) for layer in self.layers], crossings
         self.layers = best
 
-    def _sort(self, layer: list[int], neighbours: Sequence[Sequence[int]]) -> None:
-        places = self._places()
+    @staticmethod
+    def _sort(layer: list[int], neighbours: Sequence[Sequence[int]], places: dict[int, int]) -> None:
         keys: dict[int, float] = {}
         last = -1.0
         for vertex in layer:
@@ -198,6 +200,8 @@ class _Layout:
                 last = sum(places[one] for one in around) / len(around)
             keys[vertex] = last
         layer.sort(key=keys.__getitem__)
+        for place, vertex in enumerate(layer):
+            places[vertex] = place
 
     def _places(self) -> dict[int, int]:
         return {vertex: place for layer in self.layers for place, vertex in enumerate(layer)}
@@ -268,6 +272,30 @@ class _Layout:
             for _ in range(count):
                 x[layer[i]] = total / weight + offsets[i]
                 i += 1
+
+    def _straighten(self) -> None:
+        """Put the bends of an arrow below each other, as far down as there is room for it."""
+        beside: dict[int, tuple[int | None, int | None]] = {}
+        for layer in self.layers:
+            for left, vertex, right in zip([None, *layer], layer, [*layer[1:], None], strict=False):
+                beside[vertex] = (left, right)
+        for chain in self.chains.values():
+            run: list[int] = []
+            low, high = -1e12, 1e12
+            for bend in [*chain[1:-1], None]:
+                if bend is not None:
+                    left, right = beside[bend]
+                    least = -1e12 if left is None else self.x[left] + self._apart(left, bend)
+                    most = 1e12 if right is None else self.x[right] - self._apart(bend, right)
+                    if max(low, least) <= min(high, most):
+                        run.append(bend)
+                        low, high = max(low, least), min(high, most)
+                        continue
+                middle = sorted(self.x[one] for one in run)[len(run) // 2] if run else 0.0
+                for one in run:
+                    self.x[one] = min(max(middle, low), high)
+                if bend is not None:
+                    run, low, high = [bend], least, most
 
     # -- the drawing -------------------------------------------------------------------------------------
 

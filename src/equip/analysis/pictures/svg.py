@@ -42,7 +42,7 @@ def to_svg(figure: Figure) -> str:
     sizes = [_size(box) for box in figure.boxes]
     number = {box.key: place for place, box in enumerate(figure.boxes)}
     arrows = [(number[arrow.source], number[arrow.target]) for arrow in figure.arrows]
-    bottom = [place for place, box in enumerate(figure.boxes) if box.style == "virtual" and place]
+    bottom = [number[figure.lowest]] if figure.lowest in number else []
     drawing = arranged(sizes, arrows, [bool(arrow.label) for arrow in figure.arrows], bottom)
     drawing = _with_labels(figure, drawing)
     width, height = round(drawing.width), round(drawing.height)

@@ -11,7 +11,21 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from bench import corpus, fields, importing, lines, linking, peer, running, startup
+from bench import (
+    analysing,
+    corpus,
+    fields,
+    growing,
+    importing,
+    lines,
+    linking,
+    peer,
+    peer_graph,
+    peer_networkx,
+    peer_rustworkx,
+    running,
+    startup,
+)
 from bench.timing import ROUNDS, Row, in_new_process, minima
 
 _QUICK_STRIDE = 12
@@ -40,11 +54,13 @@ def _measure(quick: bool) -> Iterator[Row]:
         whole, part = Path(folder, "whole"), Path(folder, "part")
         count = corpus.write(whole, _QUICK_STRIDE if quick else 1)
         shown = f"{count} modules of the standard library"
-        yield from _against_compile(whole, f"compile() of {shown}", linking, fields, lines)
+        yield from _against_compile(whole, f"compile() of {shown}", linking, fields, lines, analysing)
         count = corpus.write(part, _PEER_STRIDE)
-        yield from _against_compile(part, f"compile() of {count} of these", peer)
+        peers = (peer, peer_networkx, peer_rustworkx, peer_graph)
+        yield from _against_compile(part, f"compile() of {count} of these", *peers)
     yield from running.measure()
     yield from importing.measure()
+    yield from growing.measure()
     yield from startup.measure()
 
 

@@ -5,6 +5,17 @@ Importing the package loads nothing else; each name is loaded when it is first u
 
 TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more than all the rest.
 if TYPE_CHECKING:
+    from equip.analysis.assignment import DefiniteAssignment
+    from equip.analysis.callgraph import Call, CallGraph
+    from equip.analysis.conditions import Condition, Conditions, condition
+    from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge, EdgeKind
+    from equip.analysis.dominators import DominatorTree
+    from equip.analysis.expressions import Expressions
+    from equip.analysis.liveness import Liveness
+    from equip.analysis.loops import Loop
+    from equip.analysis.origins import Origins
+    from equip.analysis.reaching import Definition, ReachingDefinitions
+    from equip.analysis.stackvalues import StackValues
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.attach import Attached, attach, detach
@@ -35,11 +46,22 @@ if TYPE_CHECKING:
         TypeDeclaration,
     )
     from equip.rewriter import SimpleRewriter
-    from equip.visitors import BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor
+    from equip.visitors import BlockVisitor, BytecodeVisitor, ClassVisitor, MethodVisitor, ModuleVisitor
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "equip.analysis.assignment": "DefiniteAssignment",
+    "equip.analysis.callgraph": "Call CallGraph",
+    "equip.analysis.conditions": "Condition Conditions condition",
+    "equip.analysis.controlflow": "BasicBlock ControlFlow Edge EdgeKind",
+    "equip.analysis.dominators": "DominatorTree",
+    "equip.analysis.expressions": "Expressions",
+    "equip.analysis.liveness": "Liveness",
+    "equip.analysis.loops": "Loop",
+    "equip.analysis.origins": "Origins",
+    "equip.analysis.reaching": "Definition ReachingDefinitions",
+    "equip.analysis.stackvalues": "StackValues",
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.attach": "Attached attach detach",
@@ -57,17 +79,30 @@ _HOMES = {
     "equip.probes": "Probe after before on_line on_raise",
     "equip.program.declarations": "ImportDeclaration MethodDeclaration ModuleDeclaration TypeDeclaration",
     "equip.rewriter": "SimpleRewriter",
-    "equip.visitors": "BytecodeVisitor ClassVisitor MethodVisitor ModuleVisitor",
+    "equip.visitors": "BlockVisitor BytecodeVisitor ClassVisitor MethodVisitor ModuleVisitor",
 }
 
 __all__ = [
     "AttachError",
     "Attached",
+    "BasicBlock",
+    "BlockVisitor",
     "BytecodeObject",
     "BytecodeVisitor",
+    "Call",
+    "CallGraph",
     "ClassVisitor",
+    "Condition",
+    "Conditions",
+    "ControlFlow",
+    "DefiniteAssignment",
+    "Definition",
+    "DominatorTree",
+    "Edge",
+    "EdgeKind",
     "EquipError",
     "EquipWarning",
+    "Expressions",
     "FileReport",
     "Hook",
     "ImportDeclaration",
@@ -76,24 +111,30 @@ __all__ = [
     "InvalidCodeError",
     "JoinPoint",
     "JoinPointError",
+    "Liveness",
+    "Loop",
     "MethodDeclaration",
     "MethodVisitor",
     "ModuleDeclaration",
     "ModuleVisitor",
+    "Origins",
     "Patch",
     "PatchError",
     "Probe",
     "ProbeError",
     "Program",
     "PycError",
+    "ReachingDefinitions",
     "Report",
     "SimpleRewriter",
     "SnippetError",
+    "StackValues",
     "TypeDeclaration",
     "UnsupportedPythonError",
     "after",
     "attach",
     "before",
+    "condition",
     "detach",
     "install",
     "instrument_code",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from equip.errors import JoinPointError
 from equip.inject.callables import call_of
-from equip.inject.request import CodePath, Insertion, JoinPoint
+from equip.inject.request import CodePath, Insertion, JoinPoint, Place
 from equip.program.declarations import Declaration, ImportDeclaration
+
+if TYPE_CHECKING:
+    from equip.analysis.controlflow import BasicBlock, Edge
 
 Snippet: TypeAlias = str | Callable[..., Any]
 """Python source with fields, or a callable whose parameter names are the fields that it wants."""
@@ -47,6 +51,26 @@ class SimpleRewriter:
         """Run ``code`` each time the line ``lineno`` (from 1) is encountered."""
         return self._ask(JoinPoint.LINENO, code, lineno, suppress=suppress)
 
+    def insert_at_block(self, block: BasicBlock, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
+        """Run ``code`` each time control enters a basic block of the body's control flow graph."""
+        return self._ask(JoinPoint.BLOCK, code, place=self._place(JoinPoint.BLOCK, block), suppress=suppress)
+
+    def insert_on_edge(self, edge: Edge, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
+        """Run ``code`` each time control goes along an edge of the body's control flow graph.
+
+        On some edges no code can stand (``JoinPointError``): on those of the kind RAISE, for which there is
+        ``insert_on_raise``, and on some of those around ``await`` and ``yield from``. See ``can_insert_at``.
+        """
+        return self._ask(JoinPoint.EDGE, code, place=self._place(JoinPoint.EDGE, edge), suppress=suppress)
+
+    def can_insert_at(self, place: BasicBlock | Edge) -> bool:
+        """Whether code can stand at a block or on an edge."""
+        from equip.analysis.controlflow import Edge
+
+        location = JoinPoint.EDGE if isinstance(place, Edge) else JoinPoint.BLOCK
+        named = self._place(location, place)
+        return self._module.injector.has_place(self._declaration.code_path, location, named)
+
     def insert_import(self, code: str, module_import: bool = True, *, suppress: bool = False) -> SimpleRewriter:
         """Put the import statement ``code`` at the top of the module (once), or of the body itself."""
         if module_import:
@@ -66,14 +90,43 @@ class SimpleRewriter:
         return self._at_module(JoinPoint.MODULE_EXIT, code, import_code, suppress)
 
     def insert_generic(
-        self, code: Snippet, location: JoinPoint, ins_lineno: int | None = None, *, suppress: bool = False
+        self,
+        code: Snippet,
+        location: JoinPoint,
+        ins_lineno: int | None = None,
+        *,
+        place: BasicBlock | Edge | None = None,
+        suppress: bool = False,
     ) -> SimpleRewriter:
-        """Put ``code`` at any join point; ``ins_lineno`` is the line for ``JoinPoint.LINENO``."""
+        """Put ``code`` at any join point; ``ins_lineno`` is the line for ``JoinPoint.LINENO``, ``place`` the block
+        for ``JoinPoint.BLOCK`` or the edge for ``JoinPoint.EDGE``."""
         if not isinstance(location, JoinPoint):
             raise TypeError(f"location must be one of equip.JoinPoint, not {location!r}")
         if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT):
             return self._at_module(location, code, None, suppress)
+        if location in (JoinPoint.BLOCK, JoinPoint.EDGE):
+            return self._ask(location, code, place=self._place(location, place), suppress=suppress)
         return self._ask(location, code, ins_lineno, suppress=suppress)
+
+    def _place(self, location: JoinPoint, place: object) -> Place:
+        """How the block or edge is named in an insertion; it must be of this declaration's code."""
+        from equip.analysis.controlflow import BasicBlock, Edge
+        from equip.inject.flow import place_of_block, place_of_edge
+
+        found: Place
+        if location is JoinPoint.BLOCK and isinstance(place, BasicBlock):
+            code, found = place.flow.code, place_of_block(place)
+        elif location is JoinPoint.EDGE and isinstance(place, Edge):
+            code, found = place.source.flow.code, place_of_edge(place)
+        else:
+            what = "a BasicBlock" if location is JoinPoint.BLOCK else "an Edge"
+            raise TypeError(f"{location.name} needs {what} of a control flow graph, not {place!r}")
+        if code is not self._declaration.code_object:
+            raise JoinPointError(
+                f"{place!r} belongs to the graph of {code.co_qualname!r}, not to that of {self._declaration!r}: "
+                "take it from equip.ControlFlow of this declaration"
+            )
+        return found
 
     def _at_module(self, location: JoinPoint, code: Snippet, import_code: str | None, suppress: bool) -> SimpleRewriter:
         if import_code is not None:
@@ -92,6 +145,7 @@ class SimpleRewriter:
         code: Snippet,
         lineno: int | None = None,
         *,
+        place: Place = (),
         suppress: bool,
         path: CodePath | None = None,
     ) -> SimpleRewriter:
@@ -103,7 +157,7 @@ class SimpleRewriter:
             code = call.code
         module = self._module
         path = self._declaration.code_path if path is None else path
-        insertion = Insertion(location, code, lineno, suppress, module.probe, self._group(path))
+        insertion = Insertion(location, code, lineno, suppress, module.probe, self._group(path), place)
         module.injector.check(path, insertion)
         module.add(path, insertion)
         return self

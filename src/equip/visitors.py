@@ -6,10 +6,13 @@ clean code: what others asked for, now or in an earlier run, is not there.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from equip.code import Instruction
 from equip.program.declarations import Declaration, MethodDeclaration, ModuleDeclaration, TypeDeclaration
+
+if TYPE_CHECKING:
+    from equip.analysis.controlflow import BasicBlock, ControlFlow
 
 
 class _DeclarationVisitor:
@@ -71,3 +74,33 @@ class BytecodeVisitor:
         """Look at an instruction."""
         method = getattr(self, "visit_" + instruction.opname.lower(), None)
         return method(instruction) if method is not None else None
+
+
+class BlockVisitor:
+    """``visit`` is called for each basic block of a module: of its body, classes and functions, in source order.
+
+    Before the blocks of each of them, in the order of the code, ``new_control_flow`` is called with their graph.
+    ``declaration`` and ``control_flow`` are those that the block belongs to: code goes to blocks and edges by
+    ``SimpleRewriter(self.declaration).insert_at_block(block, ...)`` and ``insert_on_edge``. What the compiler alone
+    made (comprehensions, annotations) is in the ``implicit_scopes`` of the declarations and not visited.
+    """
+
+    declaration: Declaration
+    control_flow: ControlFlow
+
+    def traverse(self, module: ModuleDeclaration) -> None:
+        """Visit a module. Raises ``InvalidCodeError`` for code that is damaged."""
+        from equip.analysis.controlflow import ControlFlow
+
+        for declaration in list(module.walk()):
+            self.declaration = declaration
+            self.control_flow = ControlFlow(declaration)
+            self.new_control_flow(self.control_flow)
+            for block in self.control_flow.blocks:
+                self.visit(block)
+
+    def new_control_flow(self, cfg: ControlFlow, /) -> object:
+        """Look at the graph whose blocks come next."""
+
+    def visit(self, block: BasicBlock, /) -> object:
+        """Look at a basic block."""

@@ -11,11 +11,13 @@ import pytest
 import equip
 
 PUBLIC = """
-    AttachError Attached BytecodeObject BytecodeVisitor ClassVisitor EquipError EquipWarning FileReport Hook
-    ImportDeclaration Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError MethodDeclaration
-    MethodVisitor ModuleDeclaration ModuleVisitor Patch PatchError Probe ProbeError Program PycError Report
-    SimpleRewriter SnippetError TypeDeclaration UnsupportedPythonError after attach before detach install
-    instrument_code on_line on_raise patch provenance restore status
+    AttachError Attached BasicBlock BlockVisitor BytecodeObject BytecodeVisitor Call CallGraph ClassVisitor
+    Condition Conditions ControlFlow DefiniteAssignment Definition DominatorTree Edge EdgeKind EquipError
+    EquipWarning Expressions FileReport Hook ImportDeclaration Instruction Instrumentation InvalidCodeError
+    JoinPoint JoinPointError Liveness Loop MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor Origins
+    Patch PatchError Probe ProbeError Program PycError ReachingDefinitions Report SimpleRewriter SnippetError
+    StackValues TypeDeclaration UnsupportedPythonError after attach before condition detach install instrument_code
+    on_line on_raise patch provenance restore status
 """.split()
 
 

@@ -25,6 +25,21 @@ def code_objects() -> list[CodeType]:
     return found
 
 
+def every_code_object() -> Iterator[CodeType]:
+    """All code objects of the whole standard library, one module after the other."""
+    library = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(library.rglob("*.py")):
+        if "site-packages" in path.parts or not path.is_file():
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+            except (SyntaxError, ValueError):  # examples of bad code
+                continue
+        yield from walk(code)
+
+
 def walk(code: CodeType) -> Iterator[CodeType]:
     yield code
     for constant in code.co_consts:

@@ -2,7 +2,4 @@
 
 The number in the name of a test is that of the entry in the project's list of traps. All of them run on every version,
 also where the trap is one of a few versions only: there they assert that the program does the same.
-
-With later features come: the events of ``sys.monitoring`` that a live patch carries over (11), running frames that keep
-the old code (15), and the rules of the verifier for each of these.
 """

@@ -16,12 +16,14 @@ class Ways:
     """Some of the ways into an instruction: those that pass through an edit; the others pass it by.
 
     ``jumps`` are the positions of the jumping instructions (their opcode, behind any prefixes), ``raises``
-    half-open ranges of instructions whose exceptions arrive there.
+    half-open ranges of instructions whose exceptions arrive there. What jumps or raises does not pass ``apart`` edits
+    inline, where they would get the line of the place, but always behind the code.
     """
 
     fallthrough: bool = False
     jumps: frozenset[int] = frozenset()
     raises: tuple[tuple[int, int], ...] = ()
+    apart: bool = False
 
 
 FALLTHROUGH = Ways(fallthrough=True)

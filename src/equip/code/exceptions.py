@@ -6,6 +6,7 @@ half-open, in code units, sorted and disjoint. Source: CPython ``InternalDocs/ex
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -27,8 +28,14 @@ class Handler(NamedTuple):
     lasti: bool
 
 
+_MORE = rb"[\x40-\x7f]{0,4}[\x00-\x3f]"
+_TABLE = re.compile(rb"(?:(?:[\x80-\xbf]|[\xc0-\xff]" + _MORE + rb")(?:" + _MORE + rb"){3})*")
+"""Entries of four numbers, of up to six bytes each, the first byte marked."""
+_TOO_LARGE = re.compile(rb"[\x80-\xff][\x00-\x7f]*?[\x40-\x7f]{5}")
+
+
 def decode(table: bytes) -> list[Handler]:
-    """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated."""
+    """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated or no such table."""
     numbers = _numbers(table)
     return [
         Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1))
@@ -38,6 +45,10 @@ def decode(table: bytes) -> list[Handler]:
 
 def _numbers(table: bytes) -> list[int]:
     """The numbers of a table, four an entry: start, length, target, and depth with lasti as its low bit."""
+    sound = _TABLE.match(table)
+    assert sound is not None
+    if sound.end() != len(table):
+        raise InvalidCodeError(f"exception table: {_damage(table[sound.end() :])}, at byte {sound.end()} of it")
     numbers: list[int] = []
     value = 0
     for byte in table:
@@ -46,13 +57,16 @@ def _numbers(table: bytes) -> list[int]:
         else:
             numbers.append(value | byte & 63)
             value = 0
-    entries = len(numbers) >> 2
-    if value or table[-1:] >= b"\xc0" or len(numbers) & 3 or sum(table.translate(_BEGINS)) != entries:
-        raise InvalidCodeError(f"exception table: truncated or damaged behind entry {entries}")
     return numbers
 
 
-_BEGINS = bytes(byte >> 7 for byte in range(256))
+def _damage(rest: bytes) -> str:
+    """What is wrong with a table whose entry at the beginning of ``rest`` is none."""
+    if not rest[0] & 0x80:
+        return "an entry is not marked where it begins, or marked elsewhere"
+    if _TOO_LARGE.match(rest):
+        return "a number that is too large"
+    return "an entry is incomplete, or the next one is marked too early"
 
 
 def moved(table: bytes, places: Sequence[int], growth: Sequence[int]) -> bytes:

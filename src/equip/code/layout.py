@@ -329,5 +329,5 @@ class Layout:
         """The compiler's own last handler, which is outside of any ``try`` around the body."""
         if final is None:
             return []
-        start = self.start_at(final.target)
+        start = self.instruction_at(final.target)
         return [(start, start + 2)]

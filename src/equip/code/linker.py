@@ -312,6 +312,9 @@ class _Link:
         layout = self.layout
         final = stop_iteration_handler(self.raw, self.handlers)
         outermost = {layout.moved_target(final).target} if final else set()
+        for handler in self.handlers:
+            if final and handler.target == final.target:
+                outermost |= {part.target for part in layout.moved_handler(handler)}
         handled = [(h.start, h.end) for h in painted if h.target not in outermost]
         placements = [layout.guard_placement(guard) for guard in self.guards]
         for guard, placement in zip(self.guards, placements, strict=True):

@@ -129,6 +129,8 @@ def _divided(raw: bytes, site: Site, edits: list[Edit], jumps: Sequence[Jump], h
     ]
     if falls_into(raw, at):
         inline = falling
+    elif any(edit.ways is not None and edit.ways.apart for edit in edits):
+        inline = ()
     else:
         candidates = [*by_jump.values(), *(found for _, _, found in by_range)]
         if is_handler:
@@ -139,7 +141,8 @@ def _divided(raw: bytes, site: Site, edits: list[Edit], jumps: Sequence[Jump], h
 
     def entry(sequence: tuple[Edit, ...]) -> int | Detour:
         skipped = len(inline) - len(sequence)
-        if skipped >= 0 and inline[skipped:] == sequence:
+        apart = any(edit.ways is not None and edit.ways.apart for edit in sequence)
+        if skipped >= 0 and not apart and inline[skipped:] == sequence:
             return skipped
         if sequence not in detours:
             detours[sequence] = Detour(sequence)

@@ -27,8 +27,8 @@ def as_visitors(visitor: Visitor | Iterable[Visitor]) -> tuple[Visitor, ...]:
             raise TypeError(f"{one.__name__} is a class: pass an instance of it, {one.__name__}()")
         if not isinstance(one, Visitor):
             raise TypeError(
-                f"{one!r} is no visitor: derive from equip.MethodVisitor, ClassVisitor, ModuleVisitor "
-                "or BytecodeVisitor"
+                f"{one!r} is no visitor: derive from equip.MethodVisitor, ClassVisitor, ModuleVisitor, "
+                "BytecodeVisitor or BlockVisitor"
             )
     return tuple(one for one in given if isinstance(one, Visitor))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from types import CodeType
 
 from equip import isa
@@ -15,6 +16,8 @@ from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
+from equip.inject.coverage import Coverage
+from equip.inject.flow import AT, Spot, spots_of_line
 from equip.inject.light import find_light, linked, linked_at_ends, use_of
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
@@ -32,6 +35,8 @@ from equip.inject.variables import (
 
 _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
+_PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
+_rank = itemgetter(0)
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
 
 
@@ -61,6 +66,9 @@ def check_place(insertion: Insertion, target: Target) -> None:
         return
     if location is JoinPoint.LINENO and type(insertion.lineno) is int and insertion.lineno in target.encounters:
         return
+    if location is JoinPoint.BLOCK or location is JoinPoint.EDGE:
+        _check_flow(insertion, target)
+        return
     if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT) and not target.is_module:
         raise JoinPointError(f"{location.name} exists only in a module, not in {target}: use the module's declaration")
     if location is JoinPoint.AFTER and not target.is_function:
@@ -76,6 +84,22 @@ def check_place(insertion: Insertion, target: Target) -> None:
         above = [known for known in lines if known > line][:2]
         near = ", ".join(map(str, below + above)) or "none"
         raise JoinPointError(f"line {line} has no code in {target}; the nearest lines that have: {near}")
+
+
+def _check_flow(insertion: Insertion, target: Target) -> None:
+    location, place = insertion.location, insertion.place
+    offsets, kinds = (1, 0) if location is JoinPoint.BLOCK else (2, 1)
+    if [type(part) for part in place] != [int] * offsets + [str] * kinds:
+        what = "the block" if location is JoinPoint.BLOCK else "the edge"
+        raise JoinPointError(f"{location.name} needs {what} of the control flow graph, not {place!r} ({target})")
+    target.flow.find(place)
+
+
+def _shown(insertion: Insertion) -> str:
+    """A block or edge for a message."""
+    if insertion.location is JoinPoint.BLOCK:
+        return f"the block at offset {insertion.place[0]}"
+    return "the edge from offset {} to {} ({})".format(*insertion.place)
 
 
 class _Injection:
@@ -99,24 +123,24 @@ class _Injection:
         """Locals of the function that become cells."""
         self.cells: set[str] = set()
         """Variables that some snippet captures: plain locals of the function, private names, symbols of values."""
-        self._coverage: places.Coverage | None = None
+        self._coverage: Coverage | None = None
         self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
         self._line_of: list[int] | None = None
         self.at: dict[JoinPoint, list[Bound]] = {}
-        self.lines: list[tuple[int, Bound]] = []
+        self.placed: list[tuple[Insertion, Bound]] = []
+        """What stands at lines, blocks and edges."""
         for insertion, bound in zip(insertions, self._bind(insertions, known_globals), strict=True):
             if bound.has_effect:
-                if insertion.location is JoinPoint.LINENO:
-                    assert insertion.lineno is not None
-                    self.lines.append((insertion.lineno, bound))
+                if insertion.location in _PLACED:
+                    self.placed.append((insertion, bound))
                 else:
                     self.at.setdefault(insertion.location, []).append(bound)
 
     @property
-    def coverage(self) -> places.Coverage:
+    def coverage(self) -> Coverage:
         if self._coverage is None:
-            self._coverage = places.Coverage(self.code)
+            self._coverage = Coverage(self.code)
         return self._coverage
 
     # -- names -----------------------------------------------------------------------------------------
@@ -126,7 +150,7 @@ class _Injection:
     ) -> list[Bound]:
         """Compile the snippets; again when one of them captures a variable that others use as a plain local.
 
-        Insertions that differ in their line only get the same ``Bound``, with the insertion that came first.
+        Insertions that differ in their line or place only get the same ``Bound``, with the insertion that came first.
         """
         target = self.target
         groups: dict[tuple[str, int], frozenset[str]] = {}
@@ -139,7 +163,7 @@ class _Injection:
             bounds: list[Bound] = []
             alike: dict[object, Bound] = {}
             for one in insertions:
-                key = one[:2] + one[3:]  # all but the line
+                key = one[:2] + one[3:6]  # all but the line and the place
                 bound = alike.get(key)
                 if bound is None:
                     bound = alike[key] = bind(one, target, groups[one.probe, one.group], cells, known_globals)
@@ -212,8 +236,8 @@ class _Injection:
         for location in (JoinPoint.IMPORT, JoinPoint.MODULE_ENTER, JoinPoint.BEFORE):
             if location in at:
                 self._at_entry(at[location])
-        if self.lines:
-            self._at_lines()
+        if self.placed:
+            self._at_places()
         if JoinPoint.AFTER in at:
             self._at_returns(at[JoinPoint.AFTER])
         if JoinPoint.RAISE in at:
@@ -266,9 +290,10 @@ class _Injection:
         target = self.target
         at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
         covered = self.coverage.final if target.is_suspendable else None
+        depth = places.entry_depth(self.code) if target.is_suspendable else 0
         line = self.code.co_firstlineno
         for bound in bounds:
-            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, 0, line))
+            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, depth, line))
 
     # -- returns -----------------------------------------------------------------------------------------
 
@@ -315,25 +340,23 @@ class _Injection:
             found = bound.form.derived[is_cell] = template, 0
         return self._use(bound, found[0], **{RETURN_VALUE: name})
 
-    # -- lines -------------------------------------------------------------------------------------------
+    # -- lines, blocks and edges ---------------------------------------------------------------------------
 
-    def _at_lines(self) -> None:
-        table = self.target.encounters
-        bounds = dict.fromkeys(bound for _, bound in self.lines)
+    def _at_places(self) -> None:
+        bounds = dict.fromkeys(bound for _, bound in self.placed)
         stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
         if stored:
             own_loads(self.code, stored, self.rewritten)
-        here: list[Edit] = []
-        elsewhere: list[Edit] = []
+        found: list[tuple[tuple[int, int], Edit]] = []
         uses: dict[object, Use] = {}
         coverage = self.coverage
         handlers = coverage.handlers
         default = self.code.co_firstlineno
         upper = self.code.co_stacksize
-        for lineno, bound in self.lines:
+        for insertion, bound in self.placed:
             has_code = bound.compiled.has_code
             exact = bool(bound.compiled.template.protected) or bound.form.returns
-            for at, place, ways, line_there in table[lineno]:
+            for rank, (at, place, ways, line_there) in self._spots(insertion):
                 around = coverage.of_statement(place)
                 handled = around is not None and not coverage.is_final(around)
                 covered = coverage.there(at, place) if handlers else INHERIT
@@ -342,20 +365,36 @@ class _Injection:
                 key = (bound, handled, depth, line if has_code else 0)
                 use = uses.get(key)
                 if use is None:
-                    use = uses[key] = self._line_use(bound, lineno, handled, depth, line)
-                edit = Edit(at, use, 0, ways, covered, depth if exact else upper, line)
-                (here if at == place else elsewhere).append(edit)
-        # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
-        self.edits += here + elsewhere
+                    use = uses[key] = self._placed_use(bound, insertion, handled, depth, line)
+                found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
+        found += self._separated()
+        found.sort(key=_rank)
+        self.edits += [edit for _, edit in found]
 
-    def _line_use(self, bound: Bound, lineno: int, handled: bool, depth: int, line: int) -> Use:
-        """The snippet as it stands at a line, inside a handler of the function or not."""
+    def _spots(self, insertion: Insertion) -> list[Spot]:
+        if insertion.location is JoinPoint.LINENO:
+            assert insertion.lineno is not None
+            return spots_of_line(self.target.encounters[insertion.lineno])
+        return self.target.flow.find(insertion.place)
+
+    def _separated(self) -> list[tuple[tuple[int, int], Edit]]:
+        """What keeps the exceptions of a block apart from those of the block before it."""
+        flow_edges = [one.place for one, _ in self.placed if one.location is JoinPoint.EDGE]
+        starts = {self.target.flow.needs_start(place): None for place in flow_edges}
+        nothing = Use(Template((Item(_OP["NOP"]),), 1))
+        return [
+            ((start, AT + 1), Edit(start, nothing, line=self._line_at(start))) for start in starts if start is not None
+        ]
+
+    def _placed_use(self, bound: Bound, insertion: Insertion, handled: bool, depth: int, line: int) -> Use:
+        """The snippet as it stands at a line, block or edge, inside a handler of the function or not."""
         template = self._renamed(bound, line)
         if bound.form.returns:
             if handled:
                 snippet = bound.snippet
+                where = f"line {insertion.lineno}" if insertion.lineno is not None else _shown(insertion)
                 raise SnippetError(
-                    f"{snippet.describe(snippet.returns)} at line {lineno} of {self.target}: "
+                    f"{snippet.describe(snippet.returns)} at {where} of {self.target}: "
                     "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits "
                     "that it knew"
                 )

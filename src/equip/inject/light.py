@@ -23,6 +23,7 @@ from equip.code.pools import Pools
 from equip.code.provenance import Marks, has_record
 from equip.inject import places
 from equip.inject.compiling import Bound, bind
+from equip.inject.coverage import Coverage
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
@@ -108,7 +109,7 @@ def find_light(
     uses: list[tuple[Kind, Use]] = []
     plain = True
     for insertion in insertions:
-        location, source, _, suppress, probe, _ = insertion
+        location, source, _, suppress, probe, _, _ = insertion
         if location not in _LIGHT or parse(source).names.bound:
             return None
         bound = bind(insertion, target, (), (), known_globals)
@@ -157,8 +158,8 @@ def linked_at_ends(target: Target, light: Light, children: Mapping[int, CodeType
         return linked(target, light, (), children)
     rows: list[Row] = []
     if entering is not None:
-        covered = places.Coverage(code).final if target.is_suspendable else None
-        rows.append(Row(places.entry(code), entering, True, covered))
+        at, covered, depth = _entry(target)
+        rows.append(Row(at, entering, True, covered, depth))
     if returning is not None:
         raw = code.co_code
         for start, index in places.returns(code):
@@ -193,8 +194,8 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     code = target.code
     found: list[_Placement] = []
     if light.parts[0]:
-        covered = places.Coverage(code).final if target.is_suspendable else None
-        found.append(_Placement(places.entry(code), 0, FALLTHROUGH, covered, 0, code.co_firstlineno))
+        at, covered, depth = _entry(target)
+        found.append(_Placement(at, 0, FALLTHROUGH, covered, depth, code.co_firstlineno))
     if light.part_of:
         found += _line_placements(target, light, insertions)
     if light.parts[1]:
@@ -207,14 +208,22 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     return found
 
 
+def _entry(target: Target) -> tuple[int, Handler | None, int]:
+    """Where the body begins, what a statement there is covered by, and the depth of the stack."""
+    code = target.code
+    if not target.is_suspendable:
+        return places.entry(code), None, 0
+    return places.entry(code), Coverage(code).final, places.entry_depth(code)
+
+
 def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
     code = target.code
     table = target.encounters
-    coverage = places.Coverage(code) if code.co_exceptiontable else None
+    coverage = Coverage(code) if code.co_exceptiontable else None
     default, upper = code.co_firstlineno, code.co_stacksize
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []
-    for location, source, lineno, suppress, probe, _ in insertions:
+    for location, source, lineno, suppress, probe, _, _ in insertions:
         part = light.part_of.get((location, source, probe, suppress))
         if part is None:
             continue

@@ -9,7 +9,7 @@ from equip import isa
 from equip.errors import JoinPointError
 from equip.inject.compiling import bind, private_names
 from equip.inject.engine import check_place, instrument
-from equip.inject.request import CodePath, Insertion, JoinPoint, Plan
+from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
 from equip.inject.snippet import parse
 from equip.inject.target import Target
 
@@ -17,6 +17,7 @@ _STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
 _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
 
 
+_PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _SOUND_LIMIT = 20_000
 _sound: set[tuple[object, JoinPoint, bool, str]] = set()
 """Snippets that were found to be possible at a join point of whatever target with that kind of scope."""
@@ -41,7 +42,7 @@ class ModuleInjector:
         source, location, suppress = insertion.source, insertion.location, insertion.suppress
         key = (target.scope_key, location, suppress, source)
         if key in _sound:
-            if location is JoinPoint.LINENO:
+            if location in _PLACED:
                 check_place(insertion, target)
             return
         check_place(insertion, target)
@@ -51,6 +52,14 @@ class ModuleInjector:
             if len(_sound) >= _SOUND_LIMIT:
                 _sound.clear()
             _sound.add(key)
+
+    def has_place(self, path: CodePath, location: JoinPoint, place: Place) -> bool:
+        """Whether code can stand at a block or an edge."""
+        try:
+            check_place(Insertion(location, "", place=place), self._target(path))
+        except JoinPointError:
+            return False
+        return True
 
     def inject(self, plan: Plan) -> CodeType:
         """The code with the insertions of ``plan``; the same object when nothing changes."""

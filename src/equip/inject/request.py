@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 
 class JoinPoint(enum.Enum):
@@ -16,16 +16,21 @@ class JoinPoint(enum.Enum):
     MODULE_ENTER = "module-enter"
     MODULE_EXIT = "module-exit"
     IMPORT = "import"
+    BLOCK = "block"
+    EDGE = "edge"
 
     __hash__ = object.__hash__  # members are singletons; Enum's own is dear
 
+
+Place: TypeAlias = tuple[int | str, ...]
+"""A block, by the offset at which it begins; an edge, by the offsets of its two blocks and its kind. See ``flow``."""
 
 
 class Insertion(NamedTuple):
     """One snippet at one join point.
 
-    ``probe`` names who asked for it. Insertions with the same ``(probe, group)`` in one code object
-    share the private names that their snippets bind.
+    ``lineno`` is for ``LINENO``, ``place`` for ``BLOCK`` and ``EDGE``. ``probe`` names who asked for it. Insertions
+    with the same ``(probe, group)`` in one code object share the private names that their snippets bind.
     """
 
     location: JoinPoint
@@ -34,6 +39,7 @@ class Insertion(NamedTuple):
     suppress: bool = False
     probe: str = ""
     group: int = 0
+    place: Place = ()
 
 
 CodePath = tuple[int, ...]

@@ -6,12 +6,16 @@ import __future__
 import enum
 from collections.abc import Collection, Sequence
 from types import CodeType
+from typing import TYPE_CHECKING
 
 from equip import isa
 from equip.analysis.regions import own_locals
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounter, encounters
 from equip.inject.request import CodePath
+
+if TYPE_CHECKING:
+    from equip.inject.flow import FlowPlaces
 
 _CO_OPTIMIZED = 1
 _CO_GENERATOR = 0x20
@@ -77,6 +81,7 @@ class Target:
         self.bound: dict[object, object] = {}
         """What snippets were bound to it already (``compiling.bind``)."""
         self._encounters: dict[int, list[Encounter]] | None = None
+        self._flow: FlowPlaces | None = None
 
     @property
     def is_generator(self) -> bool:
@@ -227,9 +232,20 @@ class Target:
             self._encounters = encounters(self.code)
         return self._encounters
 
+    @property
+    def flow(self) -> FlowPlaces:
+        """Its basic blocks and edges as places. Raises ``InvalidCodeError``."""
+        if self._flow is None:
+            from equip.inject.flow import FlowPlaces
+
+            self._flow = FlowPlaces(self.code, str(self))
+        return self._flow
+
     def encloses(self, name: str) -> CodeType | None:
         """The function around this one of which ``name`` is a variable, or None."""
         for code in reversed(self.enclosing):
             if code.co_flags & _CO_OPTIMIZED and (name in code.co_varnames or name in code.co_cellvars):
-                return code
+                is_inlined = _CLEARING >= 0 and _CLEARING in code.co_code[::2] and name not in own_locals(code)
+                if not is_inlined:
+                    return code
         return None

@@ -75,7 +75,7 @@ def compile_in(scope: Scope, body: Sequence[ast.stmt]) -> Compiled:
         tree, "<snippet>", "exec", flags=scope.future_flags, dont_inherit=True, optimize=scope.optimize
     )
     code = _find(module, names) if not scope.is_module else module
-    compiled = _cut_out(code)
+    compiled = _cut_out(code, is_class=not (scope.is_function or scope.is_module))
     first = scope.first_parameter
     if first is not None and isa.UNCHECKED_LOCALS and dict(scope.kinds).get(first) is NameKind.LOCAL:
         compiled = _with_checks(compiled, first)
@@ -110,11 +110,18 @@ def _wrapped(scope: Scope, body: Sequence[ast.stmt]) -> tuple[ast.Module, list[s
     for _ in range(8):
         for position, statement in enumerate(holder):
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name):
-                holder[position : position + 1] = body
+                holder[position : position + 1] = [_no_docstring(body[0]), *body[1:]] if body else []
                 return tree, path
         inner = next(s for s in holder if isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
         holder = inner.body
     raise AssertionError("the wrapper has no place for the snippet: a bug of equip")
+
+
+def _no_docstring(statement: ast.stmt) -> ast.stmt:
+    """A statement that begins no body with a docstring: a string that stands there alone does nothing in a snippet."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return ast.copy_location(ast.Pass(), statement)
+    return statement
 
 
 def _scoped_lines(scope: Scope) -> tuple[list[str], list[str]]:
@@ -197,7 +204,7 @@ def _decoded(code: CodeType) -> list[_Instruction]:
     return found
 
 
-def _cut_out(code: CodeType) -> Compiled:
+def _cut_out(code: CodeType, is_class: bool) -> Compiled:
     found = _decoded(code)
     first = next(i for i, one in enumerate(found) if one.opcode == isa.RESUME) + 1
     handlers = exceptions.decode(code.co_exceptiontable)
@@ -205,6 +212,8 @@ def _cut_out(code: CodeType) -> Compiled:
     if final is not None:
         found = [one for one in found if one.start < final.target]
     hot_end, cold_start = _sentinel(code, found)
+    while is_class and first < hot_end and found[first].line > _FAR:
+        first += 1  # what a class body begins with: its __module__, __qualname__ and so on
     kept = [
         *(one for one in found[first:hot_end] if one.opcode not in _DROPPED),
         *(one for one in found[cold_start:] if one.opcode not in _DROPPED),

@@ -141,7 +141,7 @@ FLIPPED: Final[dict[int, int]] = {
     for forward, backward in table.BACKWARD_TWINS.items()
     if forward in OP and backward in OP
     for a, b in ((forward, backward), (backward, forward))
-}
+} | {OP["JUMP_BACKWARD_NO_INTERRUPT"]: OP["JUMP_FORWARD"]}
 """The instruction that jumps the other way on the same condition."""
 
 PAIRS: Final[dict[int, tuple[int, int]]] = {
@@ -209,6 +209,34 @@ DOCSTRING_FLAG: Final = 0x4000000 if MINOR >= 14 else 0
 """The flag that says that ``co_consts[0]`` is a docstring; 0 where the first constant always is one or None."""
 
 
+THROW_ENDS_SEND: Final = MINOR == 11
+"""``throw()`` into a generator that waits for another one, which then returns, goes on at the target of its SEND as if
+YIELD_VALUE had jumped there; what the other one raises is raised by the instruction before that target. Newer
+versions have CLEANUP_THROW for it."""
+
+QUIET: Final = (
+    ops(table.QUIET)
+    - ops("JUMP_BACKWARD_NO_INTERRUPT" if THROW_ENDS_SEND else "")
+    | ops(table.QUIET_UNCHECKED if UNCHECKED_LOCALS else "")
+    | ops(table.QUIET_ON_BOOL if "TO_BOOL" in OP else "")
+)
+"""Instructions that never raise. RESUME and JUMP_BACKWARD are none: there the interpreter runs signal handlers and
+raises what another thread has asked for. YIELD_VALUE and RETURN_GENERATOR raise what is thrown into the frame."""
+
+TRUE_JUMPS: Final = frozenset(OP[name] for name, when in table.CONDITIONS.items() if when and name in OP)
+FALSE_JUMPS: Final = frozenset(OP[name] for name, when in table.CONDITIONS.items() if not when and name in OP)
+"""Branches that jump when the value tested is true, or false; for tests of None, when it is None, or is not."""
+
+EXHAUSTIBLE: Final = ops(table.EXHAUSTIBLE)
+"""Jumps that are taken when an iterator (of a loop, or awaited) is exhausted."""
+
+INTERNAL: Final = ops("CACHE RESERVED ENTER_EXECUTOR TRACE_RECORD")
+"""Opcodes that never stand in a code object as an instruction."""
+
+if UNCONDITIONAL | TRUE_JUMPS | FALSE_JUMPS | EXHAUSTIBLE | (COMPANION_JUMPS & ops("END_ASYNC_FOR")) != JUMPS:
+    raise UnsupportedPythonError("isa table: a jump of which it is not known when it is taken: a bug of equip")
+
+
 def _common_constants() -> dict[object, int]:
     if "LOAD_COMMON_CONSTANT" not in OP:
         return {}
@@ -221,5 +249,40 @@ def _common_constants() -> dict[object, int]:
     return found
 
 
+def _described(name: str) -> tuple[str, ...]:
+    """What the interpreter calls the values of an argument; empty where it has no such list."""
+    return tuple(one if isinstance(one, str) else one[1] for one in getattr(_opcode, name, ()))
+
+
+BINARY_OPERATORS: Final = _described("_nb_ops")
+"""By argument of BINARY_OP: its symbol (``+``, ``+=``, and from 3.14 on ``[]``)."""
+
+INTRINSICS: Final = _described("_intrinsic_1_descs")
+"""By argument of CALL_INTRINSIC_1: its name."""
+
+COMPARE_SHIFT: Final = 0 if MINOR == 11 else 4 if MINOR == 12 else 5
+"""COMPARE_OP's argument is the operator's number above so many bits of hints."""
+
+CALL_EX_TAKES_NULL: Final = MINOR >= 14
+"""CALL_FUNCTION_EX always takes keyword arguments, NULL when there are none; before, a flag says so."""
+
+NULL_FIRST: Final = MINOR < 13
+"""The NULL of a call stands below what is called, not above it."""
+
+COMPARISONS: Final = tuple(_opcode.cmp_op)
+"""Comparison operators by number."""
+
+
+def _common_values() -> tuple[object, ...]:
+    if "LOAD_COMMON_CONSTANT" not in OP:
+        return ()
+    import dis
+
+    return tuple(dis._common_constants)  # type: ignore[attr-defined]
+
+
 COMMON_CONSTANTS: Final = _common_constants()
 """``(type, value)`` to the argument of LOAD_COMMON_CONSTANT, for the constants of code that it can load."""
+
+COMMON_VALUES: Final = _common_values()
+"""What LOAD_COMMON_CONSTANT loads, by argument."""

@@ -199,3 +199,39 @@ PAIRS = {
     "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
 }
 """Super-instructions that name two locals, and what they stand for; the first is in the high nibble."""
+
+CONDITIONS = {
+    "POP_JUMP_IF_TRUE": True,
+    "POP_JUMP_IF_FALSE": False,
+    "POP_JUMP_IF_NONE": True,
+    "POP_JUMP_IF_NOT_NONE": False,
+    "POP_JUMP_FORWARD_IF_TRUE": True,
+    "POP_JUMP_FORWARD_IF_FALSE": False,
+    "POP_JUMP_FORWARD_IF_NONE": True,
+    "POP_JUMP_FORWARD_IF_NOT_NONE": False,
+    "POP_JUMP_BACKWARD_IF_TRUE": True,
+    "POP_JUMP_BACKWARD_IF_FALSE": False,
+    "POP_JUMP_BACKWARD_IF_NONE": True,
+    "POP_JUMP_BACKWARD_IF_NOT_NONE": False,
+    "JUMP_IF_TRUE_OR_POP": True,
+    "JUMP_IF_FALSE_OR_POP": False,
+}
+"""Branches: whether they jump when the value tested is true (for tests of None: when it is None)."""
+
+EXHAUSTIBLE = "FOR_ITER SEND"
+"""Instructions that jump when an iterator has nothing more to give, and else go on."""
+
+QUIET = """
+COPY COPY_FREE_VARS END_FOR END_SEND EXTENDED_ARG IS_OP JUMP_BACKWARD_NO_INTERRUPT JUMP_FORWARD KW_NAMES
+LOAD_ASSERTION_ERROR LOAD_CLOSURE LOAD_COMMON_CONSTANT LOAD_CONST LOAD_FAST_AND_CLEAR LOAD_FAST_BORROW
+LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_SMALL_INT MATCH_MAPPING MATCH_SEQUENCE NOP NOT_TAKEN POP_EXCEPT POP_ITER
+POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_TOP PUSH_EXC_INFO
+PUSH_NULL RETURN_CONST RETURN_VALUE SET_FUNCTION_ATTRIBUTE STORE_DEREF STORE_FAST STORE_FAST_STORE_FAST SWAP
+"""
+"""Instructions that never raise, on any version that has them. What a finaliser raises goes nowhere."""
+
+QUIET_UNCHECKED = "LOAD_FAST LOAD_FAST_LOAD_FAST STORE_FAST_LOAD_FAST"
+"""Loads that never raise where LOAD_FAST does not look whether the local is bound."""
+
+QUIET_ON_BOOL = "POP_JUMP_IF_TRUE POP_JUMP_IF_FALSE UNARY_NOT"
+"""Instructions that never raise where TO_BOOL has asked the object before."""

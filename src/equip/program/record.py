@@ -25,7 +25,7 @@ import marshal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import CodeType
-from typing import Final
+from typing import Any, Final
 
 from equip.errors import PycError
 from equip.inject.request import Insertion, JoinPoint, Plan
@@ -235,7 +235,12 @@ def probes_of(plan: Plan) -> tuple[ProbeRecord, ...]:
 
 def identity(one: Insertion) -> tuple[object, ...]:
     """What makes two insertions in one code object the same."""
-    return one.location.value, one.lineno, one.source, one.suppress, one.probe
+    return one.location.value, one.lineno, one.source, one.suppress, one.probe, *_place(one)
+
+
+def _place(one: Insertion) -> tuple[object, ...]:
+    """The place, only where there is one: digests of all else are as they were before there were places."""
+    return (one.place,) if one.place else ()
 
 
 def digest_plan(plan: Plan) -> str:
@@ -255,21 +260,27 @@ def names_of(probes: Iterable[ProbeRecord]) -> str:
 
 def _encode_plan(plan: Plan) -> tuple[object, ...]:
     return tuple(
-        (path, tuple((i.location.value, str(i.source), i.lineno, i.suppress, i.probe, i.group) for i in insertions))
+        (path, tuple((i.location.value, str(i.source), *i[2:6], *_place(i)) for i in insertions))
         for path, insertions in sorted(plan.items())
         if insertions
     )
 
 
-def _decode_plan(encoded: Iterable[tuple[tuple[int, ...], Iterable[tuple[object, ...]]]]) -> Plan:
+def _decode_plan(encoded: Iterable[tuple[tuple[int, ...], Iterable[tuple[Any, ...]]]]) -> Plan:
     return {path: [_decode_insertion(*fields) for fields in insertions] for path, insertions in encoded}
 
 
 def _decode_insertion(
-    location: object, source: object, lineno: object, suppress: object, probe: object, group: object
+    location: object,
+    source: object,
+    lineno: object,
+    suppress: object,
+    probe: object,
+    group: object,
+    place: tuple[int | str, ...] = (),
 ) -> Insertion:
     assert isinstance(source, str)
     assert isinstance(probe, str)
     assert isinstance(group, int)
     assert lineno is None or isinstance(lineno, int)
-    return Insertion(JoinPoint(location), source, lineno, bool(suppress), probe, group)
+    return Insertion(JoinPoint(location), source, lineno, bool(suppress), probe, group, place)

@@ -1,0 +1,37 @@
+"""Graphs as networkx has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from equip.analysis.pictures.contents import Label, block_text, label_of
+
+if TYPE_CHECKING:
+    from equip.analysis.controlflow import ControlFlow
+    from equip.analysis.dominators import DominatorTree
+
+
+def networkx() -> Any:
+    """The library. Raises ``ImportError`` that says what to do where it is not installed."""
+    try:
+        import networkx
+    except ImportError as error:
+        raise ImportError("to_networkx() needs networkx, which is not installed: pip install networkx") from error
+    return networkx
+
+
+def flow_graph(flow: ControlFlow, label: Label | None = None) -> Any:
+    graph = networkx().MultiDiGraph(name=flow.code.co_qualname)
+    for block in flow.nodes:
+        graph.add_node(block, start=block.start, end=block.end, lines=block.lines, label=block_text(flow, block))
+    for edge in flow.edges:
+        graph.add_edge(edge.source, edge.target, key=edge.kind.name, kind=edge.kind, label=label_of(edge, label))
+    return graph
+
+
+def tree_graph(tree: DominatorTree, post: bool) -> Any:
+    graph = networkx().DiGraph(name=tree.flow.code.co_qualname)
+    above = tree.post_dom if post else tree.dom
+    graph.add_nodes_from(above)
+    graph.add_edges_from((parent, block) for block, parent in above.items() if parent is not block)
+    return graph

@@ -20,9 +20,10 @@ from equip.errors import InvalidCodeError
 from equip.isa.effects import effect, steps
 
 UNWINDING: Final = -1
-"""In the place of an instruction: the interpreter, which pushes the exception, and where it was raised, for handlers."""
+"""In the place of an instruction: the interpreter, which pushes an exception, and where it was raised, for handlers."""
 
 Value = frozenset[int]
+"""Where a value comes from: ``offset << 16 | n`` for the n-th value (the lowest is 0) that an instruction pushed."""
 Stack = tuple[Value, ...]
 
 _COPY = isa.OP["COPY"]
@@ -55,15 +56,15 @@ class StackValues:
                     self.max_depth = max(self.max_depth, len(stack))
         self.max_depth = max(self.max_depth, problem.deepest)
 
-    def before(self, offset: int) -> Stack:
+    def before(self, offset: int) -> tuple[frozenset[int], ...]:
         """By value on the stack, the lowest first: the offsets (bytes, first prefix) of what can have pushed it.
 
         ``UNWINDING`` stands for the interpreter. Raises ``KeyError`` for what is no reachable instruction.
         """
-        return self._before[offset]
+        return tuple(frozenset(one >> 16 for one in value) for value in self._before[offset])
 
     def find_before(self, offset: int) -> Stack | None:
-        """The same; None for what is no reachable instruction."""
+        """The same in the form of ``Value``; None for what is no reachable instruction."""
         return self._before.get(offset)
 
     def at_start(self, block: object) -> Stack | None:
@@ -166,4 +167,6 @@ class _Stacks:
                 f"{self.name}: {isa.OPNAMES[opcode]} at offset {offset} takes {pops} values, the stack has {len(stack)}"
             )
         kept = stack[: len(stack) - pops] if pops else stack
-        return kept + (frozenset({offset}),) * pushes if pushes else kept
+        if pushes == 1:
+            return (*kept, frozenset({offset << 16}))
+        return kept + tuple(frozenset({offset << 16 | n}) for n in range(pushes)) if pushes else kept

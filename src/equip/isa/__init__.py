@@ -232,5 +232,37 @@ def _common_constants() -> dict[object, int]:
     return found
 
 
+def _described(name: str) -> tuple[str, ...]:
+    """What the interpreter calls the values of an argument; empty where it has no such list."""
+    return tuple(one if isinstance(one, str) else one[1] for one in getattr(_opcode, name, ()))
+
+
+BINARY_OPERATORS: Final = _described("_nb_ops")
+"""By argument of BINARY_OP: its symbol (``+``, ``+=``, and from 3.14 on ``[]``)."""
+
+INTRINSICS: Final = _described("_intrinsic_1_descs")
+"""By argument of CALL_INTRINSIC_1: its name."""
+
+COMPARE_SHIFT: Final = 0 if MINOR == 11 else 4 if MINOR == 12 else 5
+"""COMPARE_OP's argument is the operator's number above so many bits of hints."""
+
+CALL_EX_TAKES_NULL: Final = MINOR >= 14
+"""CALL_FUNCTION_EX always takes keyword arguments, NULL when there are none; before, a flag says so."""
+
+COMPARISONS: Final = tuple(_opcode.cmp_op)
+"""Comparison operators by number."""
+
+
+def _common_values() -> tuple[object, ...]:
+    if "LOAD_COMMON_CONSTANT" not in OP:
+        return ()
+    import dis
+
+    return tuple(dis._common_constants)  # type: ignore[attr-defined]
+
+
 COMMON_CONSTANTS: Final = _common_constants()
 """``(type, value)`` to the argument of LOAD_COMMON_CONSTANT, for the constants of code that it can load."""
+
+COMMON_VALUES: Final = _common_values()
+"""What LOAD_COMMON_CONSTANT loads, by argument."""

@@ -108,6 +108,43 @@ class Expressions:
         except Unreadable:
             return None
 
+    def called_values(self, one: Instruction) -> tuple[Value, Value]:
+        """The two values below the arguments of a call: what is called is among them."""
+        stack = self.stacks.find_before(one.offset)
+        if stack is None or one.opcode not in _CALLS:
+            raise Unreadable
+        if one.opname == "CALL_FUNCTION_EX":
+            end = len(stack) - (2 if isa.CALL_EX_TAKES_NULL else 1 + ((one.oparg or 0) & 1))
+        else:
+            end = len(stack) - (one.oparg or 0) - (one.opname == "CALL_KW")
+        return stack[end - 2], stack[end - 1]
+
+    def called(self, one: Instruction) -> tuple[Value, tuple[Value, ...]]:
+        """What a call calls, and an argument that may stand with it below the others."""
+        lower, upper = self.called_values(one)
+        if {source >> 16 for source in lower} == {source >> 16 for source in upper}:
+            return lower, ()
+        for null, other in ((lower, upper), (upper, lower)):
+            if self.is_null(null):
+                return other, ()
+        return lower, (upper,)
+
+    def is_null(self, value: Value) -> bool:
+        """Whether a value is the NULL that goes with what is called."""
+        if len(value) != 1:
+            return False
+        (source,) = value
+        if source < 0:
+            return False
+        one = self.instruction_at(source >> 16)
+        if one.opname == "LOAD_GLOBAL":
+            return bool((one.oparg or 0) & 1) and (source & 1) != isa.NULL_FIRST
+        return one.opname == "PUSH_NULL"
+
+    def is_build_class(self, value: Value) -> bool:
+        """Whether a value is the function that makes classes."""
+        return any(one >= 0 and self.instruction_at(one >> 16).opname == "LOAD_BUILD_CLASS" for one in value)
+
     def instruction_at(self, offset: int) -> Instruction:
         """Raises ``KeyError`` where no instruction begins."""
         return self.instructions[self._by_offset[offset]]
@@ -348,10 +385,10 @@ class _Builder:
         count, names = one.oparg or 0, self._keyword_names(one, stack)
         end = len(stack) - (one.opname == "CALL_KW")
         arguments = [self.value(value) for value in stack[end - count : end]]
-        function, first = self._called(stack[end - count - 2], stack[end - count - 1])
+        called, first = self.expressions.called(one)
         plain = arguments[: len(arguments) - len(names)]
         keywords = [ast.keyword(name, value) for name, value in zip(names, arguments[len(plain) :], strict=True)]
-        return ast.Call(function, [*first, *plain], keywords)
+        return ast.Call(self.value(called), [*map(self.value, first), *plain], keywords)
 
     _call_kw = _call
 
@@ -370,26 +407,12 @@ class _Builder:
                 before = self.expressions.before(before)
         return found if isinstance(found, tuple) else ()
 
-    def _called(self, lower: Value, upper: Value) -> tuple[ast.expr, list[ast.expr]]:
-        """What is called, from the two values below the arguments, and an argument that may be among them."""
-        if {one >> 16 for one in lower} == {one >> 16 for one in upper}:
-            return self.value(lower), []
-        for null, other in ((lower, upper), (upper, lower)):
-            if len(null) == 1:
-                (source,) = null
-                if source >= 0 and self.expressions.instruction_at(source >> 16).opname == "PUSH_NULL":
-                    self.used.add(source >> 16)
-                    return self.value(other), []
-        return self.value(lower), [self.value(upper)]
-
     def _call_function_ex(self, one: Instruction, stack: Stack) -> ast.expr:
-        flagged = bool((one.oparg or 0) & 1)
+        flagged = not isa.CALL_EX_TAKES_NULL and bool((one.oparg or 0) & 1)
         given = stack[-1 - flagged] if not isa.CALL_EX_TAKES_NULL else stack[-2]
         named: ast.expr | None = None
-        if flagged:
+        if flagged or (isa.CALL_EX_TAKES_NULL and not self.expressions.is_null(stack[-1])):
             named = self.value(stack[-1])
-        elif isa.CALL_EX_TAKES_NULL:
-            named = self._keywords_or_null(stack[-1])
         positional = self.value(given)
         function = self.callee(one)
         plain: list[ast.expr] = [ast.Starred(positional, ast.Load())]
@@ -397,24 +420,9 @@ class _Builder:
             plain = positional.elts
         return ast.Call(function, plain, _keywords(named))
 
-    def _keywords_or_null(self, value: Value) -> ast.expr | None:
-        if len(value) == 1:
-            (source,) = value
-            if source >= 0 and self.expressions.instruction_at(source >> 16).opname == "PUSH_NULL":
-                self.used.add(source >> 16)
-                return None
-        return self.value(value)
-
     def callee(self, one: Instruction) -> ast.expr:
         """What a call calls."""
-        stack = self.expressions.stacks.find_before(one.offset)
-        if stack is None or one.opcode not in _CALLS:
-            raise Unreadable
-        if one.opname == "CALL_FUNCTION_EX":
-            end = len(stack) - (2 if isa.CALL_EX_TAKES_NULL else 1 + ((one.oparg or 0) & 1))
-        else:
-            end = len(stack) - (one.oparg or 0) - (one.opname == "CALL_KW")
-        return self._called(stack[end - 2], stack[end - 1])[0]
+        return self.value(self.expressions.called(one)[0])
 
 
 class _Converted(ast.expr):

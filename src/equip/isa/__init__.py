@@ -249,6 +249,9 @@ COMPARE_SHIFT: Final = 0 if MINOR == 11 else 4 if MINOR == 12 else 5
 CALL_EX_TAKES_NULL: Final = MINOR >= 14
 """CALL_FUNCTION_EX always takes keyword arguments, NULL when there are none; before, a flag says so."""
 
+NULL_FIRST: Final = MINOR < 13
+"""The NULL of a call stands below what is called, not above it."""
+
 COMPARISONS: Final = tuple(_opcode.cmp_op)
 """Comparison operators by number."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dis
 from functools import cache
 
-from equip.isa import CACHES, MINOR, OP, OPERAND
+from equip.isa import CACHES, MINOR, OP, OPERAND, ops
 
 POPS = {
     "ASYNC_GEN_WRAP": "1",
@@ -38,9 +38,7 @@ POPS = {
     "COMPARE_OP": "2",
     "CONTAINS_OP": "2",
     "CONVERT_VALUE": "1",
-    "DICT_MERGE": "1",
     "FORMAT_SIMPLE": "1",
-    "FORMAT_VALUE": "1",
     "FORMAT_WITH_SPEC": "2",
     "GET_AITER": "1",
     "GET_AWAITABLE": "1",
@@ -55,7 +53,6 @@ POPS = {
     "LOAD_METHOD": "1",
     "LOAD_SPECIAL": "1",
     "LOAD_SUPER_ATTR": "3",
-    "MAKE_FUNCTION": "1",
     "MATCH_CLASS": "3",
     "PREP_RERAISE_STAR": "2",
     "PUSH_EXC_INFO": "1",
@@ -79,6 +76,8 @@ _POPS = {
 }
 """By opcode: values popped, always, for each unit of the argument, and for its lowest bit."""
 
+_MAKING = ops("FORMAT_VALUE MAKE_FUNCTION")
+"""They take as many values as their flags say, and make one."""
 _PRECALL = OP.get("PRECALL", -1)
 _CALL = OP["CALL"]
 _RETURN_GENERATOR = OP["RETURN_GENERATOR"]
@@ -97,6 +96,8 @@ def effect(opcode: int, arg: int, jump: bool) -> tuple[int, int]:
     if opcode == _CALL:
         return arg + 2, 1
     net = dis.stack_effect(opcode, None if OPERAND[opcode] == "-" else arg, jump=jump)
+    if opcode in _MAKING:
+        return 1 - net, 1
     always, each, flag = _POPS.get(opcode, (0, 0, 0))
     pops = max(always + each * arg + flag * (arg & 1), -net)
     return pops, net + pops

@@ -5,9 +5,16 @@ Importing the package loads nothing else; each name is loaded when it is first u
 
 TYPE_CHECKING = False  # As type checkers know it; typing itself would cost more than all the rest.
 if TYPE_CHECKING:
+    from equip.analysis.assignment import DefiniteAssignment
+    from equip.analysis.callgraph import Call, CallGraph
+    from equip.analysis.conditions import Condition, Conditions, condition
     from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge, EdgeKind
     from equip.analysis.dominators import DominatorTree
+    from equip.analysis.expressions import Expressions
+    from equip.analysis.liveness import Liveness
     from equip.analysis.loops import Loop
+    from equip.analysis.reaching import Definition, ReachingDefinitions
+    from equip.analysis.stackvalues import StackValues
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.memory import instrument_code
@@ -35,9 +42,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "equip.analysis.assignment": "DefiniteAssignment",
+    "equip.analysis.callgraph": "Call CallGraph",
+    "equip.analysis.conditions": "Condition Conditions condition",
     "equip.analysis.controlflow": "BasicBlock ControlFlow Edge EdgeKind",
     "equip.analysis.dominators": "DominatorTree",
+    "equip.analysis.expressions": "Expressions",
+    "equip.analysis.liveness": "Liveness",
     "equip.analysis.loops": "Loop",
+    "equip.analysis.reaching": "Definition ReachingDefinitions",
+    "equip.analysis.stackvalues": "StackValues",
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.memory": "instrument_code",
@@ -55,12 +69,19 @@ __all__ = [
     "BasicBlock",
     "BytecodeObject",
     "BytecodeVisitor",
+    "Call",
+    "CallGraph",
     "ClassVisitor",
+    "Condition",
+    "Conditions",
     "ControlFlow",
+    "DefiniteAssignment",
+    "Definition",
     "DominatorTree",
     "Edge",
     "EdgeKind",
     "EquipError",
+    "Expressions",
     "FileReport",
     "ImportDeclaration",
     "Instruction",
@@ -68,6 +89,7 @@ __all__ = [
     "InvalidCodeError",
     "JoinPoint",
     "JoinPointError",
+    "Liveness",
     "Loop",
     "MethodDeclaration",
     "MethodVisitor",
@@ -75,11 +97,14 @@ __all__ = [
     "ModuleVisitor",
     "Program",
     "PycError",
+    "ReachingDefinitions",
     "Report",
     "SimpleRewriter",
     "SnippetError",
+    "StackValues",
     "TypeDeclaration",
     "UnsupportedPythonError",
+    "condition",
     "instrument_code",
     "provenance",
     "restore",

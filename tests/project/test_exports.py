@@ -11,10 +11,12 @@ import pytest
 import equip
 
 PUBLIC = """
-    BasicBlock BytecodeObject BytecodeVisitor ClassVisitor ControlFlow DominatorTree Edge EdgeKind EquipError FileReport
-    ImportDeclaration Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError Loop MethodDeclaration
-    MethodVisitor ModuleDeclaration ModuleVisitor Program PycError Report SimpleRewriter SnippetError TypeDeclaration
-    UnsupportedPythonError instrument_code provenance restore status
+    BasicBlock BytecodeObject BytecodeVisitor Call CallGraph ClassVisitor Condition Conditions ControlFlow
+    DefiniteAssignment Definition DominatorTree Edge EdgeKind EquipError Expressions FileReport ImportDeclaration
+    Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError Liveness Loop MethodDeclaration
+    MethodVisitor ModuleDeclaration ModuleVisitor Program PycError ReachingDefinitions Report SimpleRewriter
+    SnippetError StackValues TypeDeclaration UnsupportedPythonError condition instrument_code provenance restore
+    status
 """.split()
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from equip.analysis.expressions import Expressions
     from equip.analysis.liveness import Liveness
     from equip.analysis.loops import Loop
+    from equip.analysis.origins import Origins
     from equip.analysis.reaching import Definition, ReachingDefinitions
     from equip.analysis.stackvalues import StackValues
     from equip.code.instruction import Instruction
@@ -50,6 +51,7 @@ _HOMES = {
     "equip.analysis.expressions": "Expressions",
     "equip.analysis.liveness": "Liveness",
     "equip.analysis.loops": "Loop",
+    "equip.analysis.origins": "Origins",
     "equip.analysis.reaching": "Definition ReachingDefinitions",
     "equip.analysis.stackvalues": "StackValues",
     "equip.code.instruction": "Instruction",
@@ -95,6 +97,7 @@ __all__ = [
     "MethodVisitor",
     "ModuleDeclaration",
     "ModuleVisitor",
+    "Origins",
     "Program",
     "PycError",
     "ReachingDefinitions",

@@ -14,7 +14,7 @@ PUBLIC = """
     BasicBlock BytecodeObject BytecodeVisitor Call CallGraph ClassVisitor Condition Conditions ControlFlow
     DefiniteAssignment Definition DominatorTree Edge EdgeKind EquipError Expressions FileReport ImportDeclaration
     Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError Liveness Loop MethodDeclaration
-    MethodVisitor ModuleDeclaration ModuleVisitor Program PycError ReachingDefinitions Report SimpleRewriter
+    MethodVisitor ModuleDeclaration ModuleVisitor Origins Program PycError ReachingDefinitions Report SimpleRewriter
     SnippetError StackValues TypeDeclaration UnsupportedPythonError condition instrument_code provenance restore
     status
 """.split()

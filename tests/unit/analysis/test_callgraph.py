@@ -103,7 +103,8 @@ def test_programs_can_be_given_in_several_ways() -> None:
 
 
 def test_aliases_that_go_in_circles_mean_nothing() -> None:
-    graph = CallGraph(compile("a = b\nb = a\na()\nclass C(C): pass\nC()\nclass D(E): pass\nE = D\nD().x()", "x", "exec"))
+    source = "a = b\nb = a\na()\nclass C(C): pass\nC()\nclass D(E): pass\nE = D\nD().x()"
+    graph = CallGraph(compile(source, "circles.py", "exec"))
     assert graph.unresolved["a"]
 
 

@@ -90,7 +90,8 @@ def test_conditions_say_which_way_is_taken(test: str) -> None:
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(tests, tests)
 def test_conditions_of_branches_behind_branches(one: str, two: str) -> None:
-    source = f"def f(a, b, c):\n    if {one}:\n        a = 1\n    elif {two}:\n        return 3\n    else:\n        c = 0\n"
+    source = f"def f(a, b, c):\n    if {one}:\n        a = 1\n"
+    source += f"    elif {two}:\n        return 3\n    else:\n        c = 0\n"
     check_conditions(function(source + "    return a, c"))
 
 

@@ -16,7 +16,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from property.library import code_objects, walk
 
-from equip import ControlFlow, DefiniteAssignment, InvalidCodeError, Liveness, ReachingDefinitions, StackValues, isa
+from equip import (
+    ControlFlow,
+    DefiniteAssignment,
+    InvalidCodeError,
+    Liveness,
+    Origins,
+    ReachingDefinitions,
+    StackValues,
+    isa,
+)
 from equip.analysis.depths import stack_depths
 from equip.analysis.reaching import ENTRY
 from equip.analysis.stackvalues import UNWINDING
@@ -125,7 +134,7 @@ def test_a_handler_begins_with_what_the_interpreter_pushes() -> None:
 def test_code_whose_stack_does_not_fit_is_refused() -> None:
     code = function("def f(a):\n    return a")
     pop = bytes([isa.OP["POP_TOP"], 0])
-    for raw in (pop * 2 + code.co_code, pop + code.co_code[2:]):
+    for raw in (pop + code.co_code, pop * 3 + code.co_code):
         with pytest.raises(InvalidCodeError, match="takes"):
             StackValues(code.replace(co_code=raw))
 
@@ -295,3 +304,36 @@ def test_chains_by_hand() -> None:
     assert shown == {"a": {True, False}, "g": {True, False}, "len": {True}}
     bound = next(one for one in reaching.definitions if one.variable.name == "g" and one.offset != ENTRY)
     assert len(reaching.uses_of(bound)) == 1
+
+
+# -- copies and constants ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("x = 5; g(); return x", (5,)),
+        ("x = 5; g(); y = x; g(); x = a; g(); return y", (5,)),
+        ("x = 5\n    if a: x = 6\n    g(); return x", None),
+        ("x = 1\n    if a: x = True\n    g(); return x", None),
+        ("x = 'k'\n    while a: x = x; g()\n    return x", ("k",)),
+        ("x = a; g(); return x", None),
+        ("x = g(); g(); return x", None),
+        ("for x in a: g()\n    return x", None),
+    ],
+)
+def test_constants_that_a_local_must_have(body: str, expected: tuple[object] | None) -> None:
+    code = function(f"def f(a):\n    {body}")
+    found = Origins(code)
+    loads = [one for one in instructions(code) if one.opname.startswith("LOAD_FAST")]
+    assert found.find_constant(loads[-1].offset) == expected
+
+
+def test_where_a_copy_comes_from() -> None:
+    body = "x = g(); h()\n    if a:\n        y = x; h()\n    else:\n        y = a; h()\n    h(); return y"
+    code = function(f"def f(a):\n    {body}")
+    found = Origins(code)
+    loads = [one for one in instructions(code) if one.opname.startswith("LOAD_FAST")]
+    call = offset_of(code, "CALL")
+    assert found.of(loads[-1].offset) == {call, ENTRY}
+    assert found.of(call) is None

@@ -155,8 +155,8 @@ class Conditions:
         edges = self._incoming.get(block, [])
         if not edges or not self._only_tests(block):
             return []
-        targets = {self._behind_empty(edge.target) for edge in self.flow.edges_from(block)}
-        sources = {edge.source for edge in edges}
+        targets = {self._place(edge.target) for edge in self.flow.edges_from(block)}
+        sources: set[object] = {edge.source for edge in edges}
         for edge in edges:
             source = edge.source
             if edge.kind not in _DECIDED or source.index >= block.index or self._test(source) is None:
@@ -164,9 +164,11 @@ class Conditions:
             if source.instructions[-1].opcode in _KEEPS_VALUE:
                 return []
             others = {
-                self._behind_empty(other.target) for other in self.flow.edges_from(source) if other.kind in _DECIDED
+                self._place(other.target)
+                for other in self.flow.edges_from(source)
+                if other.kind in _DECIDED and self._behind_empty(other.target) is not block
             }
-            if not others - {block} <= targets | sources:
+            if not others <= targets | sources:
                 return []
         return sorted(edges, key=lambda one: one.source.index)
 
@@ -182,6 +184,13 @@ class Conditions:
                 break
             seen.add(block)
         return block
+
+    def _place(self, block: BasicBlock) -> object:
+        """The block, or what all copies that the compiler has made of a short way out have in common."""
+        block = self._behind_empty(block)
+        if block.is_virtual or block.instructions[-1].opcode not in isa.RETURNS:
+            return block
+        return self.flow.code.co_code[block.start : block.end]
 
     def _only_tests(self, block: BasicBlock) -> bool:
         test = self._test(block)

@@ -102,6 +102,8 @@ def sources(code: str) -> set[str]:
 
 def test_conditions_are_put_together_again() -> None:
     assert "x > 0 and not done" in sources("def f(x, done):\n    if x > 0 and not done: return 1\n    return 2")
+    # The way out is copied for each branch.
+    assert "x > 0 and not done" in sources("def f(x, done):\n    if x > 0 and not done:\n        for x in x: pass\n")
     assert "(a or b) and c is None" in sources("def f(a, b, c):\n    if (a or b) and c is None: return 1\n    return 2")
     assert {"x", "not x"} <= sources("def f(x):\n    while x: x = g(x)\n    return 2")
 

@@ -14,8 +14,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from property.library import code_objects, walk
-
 from equip import (
     ControlFlow,
     DefiniteAssignment,
@@ -32,6 +30,7 @@ from equip.analysis.stackvalues import UNWINDING
 from equip.analysis.variables import Accesses, VariableKind
 from equip.code import instructions
 from equip.isa.pops import steps
+from property.library import code_objects, walk
 
 
 def function(source: str) -> CodeType:
@@ -176,7 +175,7 @@ def test_what_the_compiler_loads_unchecked_is_bound() -> None:
 )
 def test_locals_that_may_be_unbound(body: str, expected: set[str]) -> None:
     found = DefiniteAssignment(function(f"def f(a):\n    {body}")).possibly_unbound()
-    assert {one.variable.name for one in found if one.reads} == expected
+    assert {one.variable.name for one in found if one.reads and not one.unbinds} == expected
 
 
 def test_bound_before() -> None:
@@ -291,6 +290,17 @@ def test_liveness_by_hand() -> None:
     assert liveness.is_live("c", call)
     assert not liveness.is_live("b", call)
     assert liveness.live_out(flow.block_at(call)) == {"c"}
+
+
+@pytest.mark.parametrize(("body", "is_live"), [("g(); x = 2", True), ("x = 2; g()", False)])
+def test_an_exception_leaves_before_what_is_stored_behind_it(body: str, is_live: bool) -> None:
+    code = function(f"def f(a):\n    x = h()\n    try:\n        {body}\n    except E:\n        return x")
+    liveness = Liveness(code)
+    stored = offset_of(code, "STORE_FAST")
+    behind = next(one for one in instructions(code) if one.offset > stored)
+    assert liveness.is_live("x", behind.offset) == is_live
+    for block in liveness.flow.blocks:
+        assert liveness.live_in(block) == liveness.live_before(block.start)
 
 
 def test_chains_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from itertools import pairwise
@@ -45,7 +46,8 @@ def codes(code: CodeType) -> Iterator[CodeType]:
 def corpus() -> Iterator[ControlFlow]:
     for path in CORPUS[::3]:
         try:
-            code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+            with warnings.catch_warnings(action="ignore"):
+                code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
         except SyntaxError:  # for a newer Python
             continue
         for one in codes(code):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from equip.analysis.pictures.contents import Label, block_text, label_of
@@ -12,12 +13,11 @@ if TYPE_CHECKING:
 
 
 def networkx() -> Any:
-    """The library. Raises ``ImportError`` that says what to do where it is not installed."""
+    """The library, which equip does not need otherwise. Raises ``ImportError`` where it is not installed."""
     try:
-        import networkx
+        return importlib.import_module("networkx")
     except ImportError as error:
         raise ImportError("to_networkx() needs networkx, which is not installed: pip install networkx") from error
-    return networkx
 
 
 def flow_graph(flow: ControlFlow, label: Label | None = None) -> Any:

@@ -1,91 +1,29 @@
-"""The snippets of the comparisons: what is put where, into which functions.
-
-A case is run twice on each program: as equip puts it into the code, and as it stands in the source
-by hand (see `oracle.rewrite`). `by_hand` says how it is typed where filling in the fields as text is
-not that.
-"""
+"""The snippets of the comparisons: what is put where, into which functions."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
+from oracle.case import (
+    Case,
+    after,
+    any_function,
+    before,
+    can_yield,
+    has_argument,
+    has_parameter_a,
+    line,
+    named_class,
+    not_lambda,
+    on_raise,
+    only_async,
+    only_generators,
+    put,
+    returns_value,
+)
+from oracle.odd_cases import ODD, ODD_LINES
 from oracle.rewrite import Put, simple_lines
-from oracle.targets import Target
-
-Wants = Callable[[Target], bool]
-
-
-def not_lambda(target: Target) -> bool:
-    return not target.is_lambda
-
-
-def any_function(target: Target) -> bool:
-    return True
-
-
-def has_argument(target: Target) -> bool:
-    return bool(target.arguments) and not target.is_lambda
-
-
-def has_parameter_a(target: Target) -> bool:
-    return "a" in target.parameters and not target.is_lambda and not target.name.startswith("delete")
-
-
-def returns_value(target: Target) -> bool:
-    return not target.is_lambda and not target.is_async_generator
-
-
-def only_async(target: Target) -> bool:
-    return target.is_async
-
-
-def only_generators(target: Target) -> bool:
-    return target.is_generator
-
-
-def can_yield(target: Target) -> bool:
-    return target.can_yield
-
-
-def named_class(target: Target) -> bool:
-    return not target.is_lambda and ("." not in target.qualname or target.class_name is not None)
-
-
-@dataclass(frozen=True)
-class Case:
-    """Some insertions, and the functions they are for. A `core` case runs on every program."""
-
-    name: str
-    puts: tuple[Put, ...] = ()
-    wants: Wants = not_lambda
-    module_puts: tuple[Put, ...] = ()
-    core: bool = False
-    as_main: bool = False
-    programs: tuple[str, ...] = ()
-    "Only these programs; empty: all."
-
-    def puts_for(self, target: Target) -> Sequence[Put]:
-        return self.puts if self.wants(target) else ()
-
-
-def put(where: str, code: str, by_hand: str | None = None, **options: object) -> Put:
-    text = textwrap.dedent(code).strip("\n")
-    return Put(where, text, by_hand if by_hand is None else textwrap.dedent(by_hand).strip("\n"), **options)  # type: ignore[arg-type]
-
-
-def before(code: str, by_hand: str | None = None, **options: object) -> Put:
-    return put("before", code, by_hand, **options)
-
-
-def after(code: str, by_hand: str | None = None, **options: object) -> Put:
-    return put("after", code, by_hand, **options)
-
-
-def on_raise(code: str, by_hand: str | None = None, **options: object) -> Put:
-    return put("raise", code, by_hand, **options)
-
 
 RECORD_BEFORE = before("record('B', '{qualname}', [{arguments}])")
 RECORD_AFTER = after("record('A', '{qualname}', {return_value})")
@@ -121,8 +59,8 @@ BASICS = [
     Case("call_arguments", (before("record(collect({call_arguments}))"),), core=True),
     Case("arguments_dict", (before("record({arguments_dict})"), after("held = {arguments_dict}\nrecord(held)"))),
     Case("braces_are_python", (before("record({'a': 1}, {1, 2}, {}, {**{'b': 2}}, [{x: y} for x, y in [(1, 2)]])"),)),
-    Case("nothing", (before("pass"), after("pass"), on_raise("pass"))),
-    Case("constants_only", (before("'text'\n...\n42"), after("'text'"))),
+    Case("nothing", (before("pass"), after("pass"), on_raise("pass")), silent=True),
+    Case("constants_only", (before("...\n42\n'text'"), after("'text'")), silent=True),
     Case("order", (
         before("record(1)"), before("record(2)"), after("record(3)"), before("record(4)"), after("record(5)"),
         on_raise("record(6)"), after("record(7)"), on_raise("record(8)"),
@@ -397,15 +335,15 @@ FLOW = [
     Case("raise_early", (before("if once('{qualname}'): raise KeyError('injected', '{method_name}')"),), core=True),
     Case("always_raise", (before("raise RuntimeError('{method_name}')"),), lambda t: not t.is_lambda and t.name != "main"),
     Case("return_in_raise", (on_raise("if once('{qualname}', type({exception}).__name__): return 'rescued'"),), returns_value, core=True),
-    Case("translate", (on_raise("if isinstance({exception}, Exception) and once('{qualname}'): raise RuntimeError('translated') from {exception}"),)),
-    Case("raise_in_raise", (on_raise("if once('{qualname}'): raise BufferError('context')"),)),
+    Case("translate", (on_raise("if isinstance({exception}, Exception) and once('{qualname}'): raise RuntimeError('translated') from {exception}"),), not_programs=("tracebacks",)),
+    Case("raise_in_raise", (on_raise("if once('{qualname}'): raise BufferError('context')"),), not_programs=("tracebacks",)),
     Case("raise_in_after", (after("if once('{qualname}'): raise KeyError('after', '{method_name}')"),), core=True),
     Case("raise_in_after_not_seen", (after("if once('{qualname}'): raise KeyError('after')"), RECORD_RAISE)),
     Case("raise_in_before_not_seen", (before("if once('{qualname}'): raise KeyError('before')"), RECORD_RAISE)),
     Case("return_in_after", (after("if once('{qualname}'): return 'replaced'"),), returns_value),
     Case("await_before", (before("record('awaiting')\nrecord(await ready('{qualname}'))"),), only_async, core=True),
     Case("await_suspends", (before("await suspend()\nrecord('resumed')"), after("record('A')\nawait suspend()\nrecord('resumed after')")), only_async),
-    Case("await_in_raise", (on_raise("if isinstance({exception}, Exception):\n    await suspend()\n    record('R', {exception})"),), only_async),
+    Case("await_in_raise", (on_raise("if isinstance({exception}, Exception):\n    await suspend()\n    record('R', {exception})"),), only_async, home="coroutines"),
     Case("async_statements", (before("""
         async with async_opened('{qualname}') as entered:
             record(entered)
@@ -432,10 +370,6 @@ FLOW = [
 ]  # fmt: skip
 
 
-def line(code: str, **options: object) -> Put:
-    return put("line", code, **options)
-
-
 LINES = [
     Case("line_record", (line("record(LINE, '{qualname}')"),), core=True),
     Case("line_variables", (line("passed = LINE"), before("passed = 0"), after("record(passed)"), on_raise("record(passed)")), core=True),
@@ -454,7 +388,7 @@ LINES = [
 ]  # fmt: skip
 
 RETURNING_LINES = [
-    Case("line_returns", (line("if not once(LINE): return 'cut at LINE'"),), returns_value),
+    Case("line_returns", (line("if not once(LINE): return 'cut at LINE'"),), lambda t: returns_value(t) and t.name != "__next__"),
 ]
 
 MODULES = [
@@ -464,15 +398,18 @@ MODULES = [
         put("enter", "begun_at = 5"), put("exit", "record(begun_at, oracle_re.sub('a', 'b', 'a'))", import_code="import re as oracle_re"),
         put("exit", "record('second')"),
     ), as_main=True),
-    Case("module_not_main", module_puts=(put("enter", "record('enter')"), put("exit", "record('exit')"))),
+    Case("module_not_main", module_puts=(put("enter", "record('enter')"), put("exit", "record('exit')")), silent=True),
     Case("module_lines", module_puts=(line("record(LINE)\nlast_line = LINE"),), core=True),
+    Case("every_join_point", (put("import_local", "import math as oracle_math"), RECORD_BEFORE, RECORD_AFTER, RECORD_RAISE), module_puts=(
+        put("import", "import string as oracle_string"), put("enter", "record('enter', oracle_string.digits)"), put("exit", "record('exit')"),
+    ), as_main=True),
     Case("module_import", (before("record(oracle_sys.maxsize > 1)"),), module_puts=(put("import", "import sys as oracle_sys"),), as_main=True),
     Case("module_exit_closure", module_puts=(put("exit", "def finish(q=1):\n    return q, __name__\nrecord(finish(), [q for q in range(2)])\nwith opened('x'): record('in')"),), as_main=True),
 ]  # fmt: skip
 
 ALL: dict[str, Case] = {
     case.name: case
-    for group in (BASICS, CHANGES, CLOSURES, STATEMENTS, FLOW, LINES, RETURNING_LINES, MODULES)
+    for group in (BASICS, CHANGES, CLOSURES, STATEMENTS, FLOW, LINES, RETURNING_LINES, MODULES, ODD, ODD_LINES)
     for case in group
 }
 

@@ -12,12 +12,11 @@ from oracle.targets import is_function, target_of_code
 
 
 class FunctionVisitor(equip.MethodVisitor):
-    """Puts the snippets of a case into the functions that it wants."""
+    """Puts the snippets of a case into the functions that it wants, those of one visitor."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, number: int, without: set[Refused]) -> None:
         super().__init__()
-        self.case = case
-        self.refused: dict[Refused, str] = {}
+        self.case, self.number, self.without = case, number, without
 
     def visit(self, decl: Any) -> None:
         if not is_function(decl.code_object):
@@ -26,10 +25,8 @@ class FunctionVisitor(equip.MethodVisitor):
         puts = self.case.puts_for(target)
         rewriter = equip.SimpleRewriter(decl) if puts else None
         for number, put in enumerate(puts):
-            try:
+            if put.visitor == self.number and (target.qualname, target.lineno, number) not in self.without:
                 insert(rewriter, put, decl.code_object)
-            except equip.SnippetError as error:
-                self.refused[target.qualname, target.lineno, number] = str(error)
 
 
 class WholeModuleVisitor(equip.ModuleVisitor):
@@ -73,10 +70,9 @@ def insert(rewriter: equip.SimpleRewriter, put: Put, code: CodeType) -> None:
             raise AssertionError(put.where)
 
 
-def instrument(code: CodeType, case: Case) -> tuple[CodeType, dict[Refused, str]]:
-    """The program with the case's snippets, as equip makes it, and what equip refused."""
-    functions = FunctionVisitor(case)
-    visitors: list[Any] = [functions] if case.puts else []
+def instrument(code: CodeType, case: Case, without: set[Refused]) -> CodeType:
+    """The program with the case's snippets, as equip makes it, some insertions left out."""
+    visitors: list[Any] = [FunctionVisitor(case, n, without) for n in sorted({p.visitor for p in case.puts})]
     if case.module_puts:
         visitors.append(WholeModuleVisitor(case))
-    return equip.instrument_code(code, visitors), functions.refused
+    return equip.instrument_code(code, visitors)

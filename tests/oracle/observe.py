@@ -103,7 +103,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def run(code: CodeType, name: str, path: str, *, seconds: float = 20, around: Callable[[], Any] | None = None) -> Observation:
+def run(code: CodeType, name: str, path: str, *, seconds: float = 5, around: Callable[[], Any] | None = None) -> Observation:
     """Run a module's code and, where it is not the main module, its ``main``."""
     helpers.reset()
     output = io.StringIO()
@@ -139,6 +139,8 @@ def differences(expected: Observation, got: Observation, *, by_hand: bool = True
         if left != right:
             problems.append(f"{name}: {first_difference(left, right)}")
     one, other = expected.raised, got.raised
+    if one and one.kind == TooLongError.__name__:
+        return ["the run by hand does not end: the case is not for this program"]
     if one is None or other is None:
         if one is not other:
             problems.append(f"raised: expected {one}, got {other}")

@@ -41,5 +41,5 @@ def _minimum(name: str) -> tuple[int, int]:
 def programs() -> dict[str, Program]:
     """All programs by name, those of a newer Python included: see ``runs_here``."""
     names = {path.stem: str(path) for path in sorted(CORPUS.glob("*.py"))}
-    names |= {name: str(CORPUS / f"{name}.generated") for name in GENERATED}
+    names |= {name: str(CORPUS / f"{name}.py") for name in GENERATED}
     return {name: Program(name, path, _minimum(name)) for name, path in names.items()}

@@ -30,7 +30,7 @@ import ast
 import functools
 import re
 import symtable
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import Any
@@ -64,6 +64,8 @@ class Put:
     lines: tuple[int, ...] = ()
     "For `line`: the lines; LINE in the snippet stands for the number."
     import_code: str | None = None
+    visitor: int = 0
+    "Which of several visitors asks for it: each has its own private names."
 
     @property
     def hand_written(self) -> str:
@@ -263,9 +265,12 @@ class Place:
     "Names of the functions around it."
 
 
+def body_of(node: FunctionNode) -> Sequence[ast.AST]:
+    return [node.body] if isinstance(node, ast.Lambda) else node.body
+
+
 def function_names(node: FunctionNode) -> Bindings:
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    bindings = Bindings.of(body)
+    bindings = Bindings.of(body_of(node))
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     every += [a for a in (arguments.vararg, arguments.kwarg) if a]
@@ -313,7 +318,7 @@ class Rewrite(ast.NodeTransformer):
         if target.is_lambda:
             target = replace(target, qualname=self.lambdas[target.lineno, target.arguments])
         bindings = function_names(node)
-        used = names_inside(node)
+        used = names_inside(node.args).union(*map(names_inside, body_of(node)))
         enclosing = set().union(*(p.own for p in self.places))
         free = {n for n in used & enclosing if n not in bindings.bound | bindings.globals}
         self._visit_parts(node, qualname, bindings)
@@ -389,14 +394,26 @@ class FunctionWork:
         own = self.bindings.bound | self.bindings.assigned_globals | self.free
         return self.bound_by(puts).bound - own - {VALUE, RAISED, EXCEPTION}
 
+    def renamed(self, puts: Sequence[Put]) -> dict[int, dict[str, str]]:
+        """For each visitor the names of its snippets that must be other ones in this function."""
+        return {
+            number: {
+                name: f"{PREFIX}{number}_{self.target.lineno}_{name}" if number else PREFIX + name
+                for name in self.privates([put for put in puts if put.visitor == number])
+                if number or name in self.used
+            }
+            for number in {put.visitor for put in puts}
+        }
+
     def bound_by(self, puts: Sequence[Put]) -> Bindings:
         return Bindings.of(s for put in puts for s in self.snippet(put))
 
     def reads(self, put: Put) -> set[str]:
         """What a snippet, its nested scopes included, takes from around it."""
         names = ", ".join(sorted(self.bindings.bound | self.free))
-        wrapped = ast.Module([ast.parse(f"async def wrapper({names}): pass").body[0]], [])
-        wrapped.body[0].body = self.snippet(put)  # type: ignore[attr-defined]
+        wrapped = ast.Module([ast.parse(f"async def {PREFIX}wrapper({names}): pass").body[0]], [])
+        own = [s for s in self.snippet(put) if not isinstance(s, ast.Nonlocal)]
+        wrapped.body[0].body = own or [ast.Pass()]  # type: ignore[attr-defined]
         found: set[str] = set()
         tables = [symtable.symtable(ast.unparse(ast.fix_missing_locations(wrapped)), "<snippet>", "exec")]
         while tables:
@@ -412,7 +429,7 @@ class FunctionWork:
         globals_ = snippets.globals | (assigned & own.assigned_globals)
         return globals_, assigned & (self.free | own.nonlocals)
 
-    def statements(self, puts: Sequence[Put], renamed: dict[str, str], **replace: str) -> list[ast.stmt]:
+    def statements(self, puts: Sequence[Put], renamed: dict[int, dict[str, str]], **replace: str) -> list[ast.stmt]:
         """The statements of some insertions, in order, without their declarations."""
         result: list[ast.stmt] = []
         for put in puts:
@@ -420,12 +437,12 @@ class FunctionWork:
             for old, new in replace.items():
                 text = text.replace(old, new)
             body = [s for s in self.snippet(put, text) if not isinstance(s, ast.Global | ast.Nonlocal)]
-            body = [Rename(renamed).visit(s) for s in body]
+            body = [Rename(renamed[put.visitor]).visit(s) for s in body]
             result += suppressed(body) if put.suppress else body
         return result
 
     def rewrite_lambda(self, node: ast.Lambda, puts: Sequence[Put]) -> ast.Lambda:
-        renamed = {name: PREFIX + name for name in self.privates(puts) & self.used}
+        renamed = self.renamed(puts)
         before, after = (
             [s.value for s in self.statements([p for p in puts if p.where == w], renamed) if isinstance(s, ast.Expr)]
             for w in ("before", "after")
@@ -449,7 +466,7 @@ class FunctionWork:
         return node
 
     def rewrite(self, node: Function, puts: Sequence[Put], first_line: int) -> Function:
-        renamed = {name: PREFIX + name for name in self.privates(puts) & self.used}
+        renamed = self.renamed(puts)
         globals_, nonlocals = self.declarations(puts)
 
         def of(*kinds: str) -> list[Put]:
@@ -457,8 +474,7 @@ class FunctionWork:
 
         docstring, body = split_docstring(node.body)
         body = WithoutDeclarations(globals_ | nonlocals).apply(body)
-        for put in of("line"):
-            body = self.with_lines(body, put, renamed)
+        body = self.with_lines(body, of("line"), renamed)
         last_line = node.end_lineno or node.lineno
         after, on_raise = of("after"), of("raise")
         if after and not on_raise and returns_are_simple(body):
@@ -475,8 +491,11 @@ class FunctionWork:
         node.body = [*docstring, *declared, *body]
         return node
 
-    def with_lines(self, body: list[ast.stmt], put: Put, renamed: dict[str, str]) -> list[ast.stmt]:
-        return AtLines(put.lines, lambda n: self.statements([put], renamed, LINE=str(n))).apply(body)
+    def with_lines(
+        self, body: list[ast.stmt], puts: Sequence[Put], renamed: dict[int, dict[str, str]]
+    ) -> list[ast.stmt]:
+        lines = {n for put in puts for n in put.lines}
+        return AtLines(lines, lambda n: self.statements(puts, renamed, LINE=str(n))).apply(body) if puts else body
 
     def after_inline(
         self, body: list[ast.stmt], snippet: Callable[[], list[ast.stmt]], last_line: int
@@ -545,8 +564,8 @@ class WithoutDeclarations(OwnScope):
 class AtLines(OwnScope):
     """Puts a snippet before the statements at some lines."""
 
-    def __init__(self, lines: Sequence[int], snippet: Callable[[int], list[ast.stmt]]) -> None:
-        self.lines, self.snippet = frozenset(lines), snippet
+    def __init__(self, lines: Set[int], snippet: Callable[[int], list[ast.stmt]]) -> None:
+        self.lines, self.snippet = lines, snippet
 
     def generic_visit(self, node: ast.AST) -> Any:
         if isinstance(node, ast.stmt) and node.lineno in self.lines and not is_compound(node):
@@ -672,8 +691,7 @@ def rewrite_module(tree: ast.Module, puts: Sequence[Put], path: str) -> None:
     head, rest = split_head(tree.body)
     if lines := [put for put in puts if put.where == "line"]:
         module = Target("<module>", "<module>", 0, (), (), None, None, False, False, False)
-        for put in lines:
-            rest = FunctionWork(path, module, Bindings(), set(), set()).with_lines(rest, put, {})
+        rest = FunctionWork(path, module, Bindings(), set(), set()).with_lines(rest, lines, {0: {}})
     first_line = rest[0].lineno if rest else 1
     imports, enter, leave = of("import"), of("enter"), of("exit")
     front = [*imports, *([guarded(enter)] if enter else [])]
@@ -708,6 +726,16 @@ def rewrite(
     rewriter.visit(tree)
     rewrite_module(tree, module_puts, path)
     return ast.fix_missing_locations(tree), rewriter.refused
+
+
+@functools.lru_cache(maxsize=8)
+def has_simple_returns(source: str) -> frozenset[int]:
+    """The lines of the functions in which AFTER is written at each return, as code objects give them."""
+    return frozenset(
+        target_of_node(node, node.name).lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, Function) and returns_are_simple(split_docstring(node.body)[1])
+    )
 
 
 # -- lines ----------------------------------------------------------------------------------------

@@ -7,16 +7,19 @@ every program; the normal tier a few cases on every program, and every case on a
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from oracle.batches import run_batch
 from oracle.cases import ALL, Case
+from oracle.compare import MODULE, SAMPLER, applies, home, targets
 from oracle.programs import Program, programs
 
-EVERYWHERE = ("all_three", "line_variables")
-"""Cases that the normal tier runs on every program."""
-SAMPLER = "sampler"
-"""The program on which the normal tier runs every case."""
+EVERYWHERE = ("every_join_point", "line_variables")
+"""Cases that the normal tier runs on every program: together they have every join point."""
+JOIN_POINTS = {"before", "after", "raise", "line", "import", "import_local", "enter", "exit"}
 CORE = ("generators", "closures", "try_statements")
 """Programs on which the normal tier runs the cases that are marked ``core``."""
 HUGE = {"very_long_jumps": ("all_three", "before_arguments", "line_record")}
@@ -29,22 +32,21 @@ def is_normal(program: Program, case: Case) -> bool:
         return False
     return (
         case.name in EVERYWHERE
-        or program.name == SAMPLER
-        or program.name in case.programs[:1]
+        or program.name in (SAMPLER, home(case))
         or (case.core and program.name in CORE)
-        or (bool(case.module_puts) and program.name == "module_body")
+        or (bool(case.module_puts) and program.name == MODULE)
     )
 
 
-def applies(program: Program, case: Case) -> bool:
-    if program.name in HUGE:
-        return case.name in HUGE[program.name]
-    return not case.programs or program.name in case.programs
+def is_pair(program: Program, case: Case) -> bool:
+    if program.name in HUGE and case.name not in HUGE[program.name]:
+        return False
+    return program.runs_here and applies(program, case)
 
 
 def cases_of(program: Program, *, slow: bool) -> list[str]:
     """The names of the cases for a program, those of the slow tier or the others."""
-    return [c.name for c in ALL.values() if applies(program, c) and is_normal(program, c) is not slow]
+    return [c.name for c in ALL.values() if is_normal(program, c) is not slow and is_pair(program, c)]
 
 
 def items(program: Program, *, slow: bool) -> list[str]:
@@ -56,11 +58,6 @@ def check(program: Program, results: dict[str, list[str]], *, slow: bool) -> Non
     assert not failures, "\n\n".join(f"{item}: " + "\n".join(found) for item, found in failures.items())
 
 
-def skip_unless_it_runs(program: Program) -> None:
-    if not program.runs_here:
-        pytest.skip(f"needs Python {'.'.join(map(str, program.minimum))}")
-
-
 @pytest.fixture(scope="module")
 def results() -> dict[str, list[str]]:
     """What differs in each pair of the normal tier, by one worker for all."""
@@ -68,16 +65,36 @@ def results() -> dict[str, list[str]]:
     return run_batch(TASK, [item for p in runnable for item in items(p, slow=False)])
 
 
-@pytest.mark.parametrize("name", [p.name for p in programs().values() if cases_of(p, slow=False)])
+def parameters(*, slow: bool) -> list[ParameterSet]:
+    """The names of the programs; those for a newer Python are shown as skipped."""
+    return [
+        pytest.param(name, marks=() if p.runs_here else pytest.mark.skip(reason=f"needs Python {p.minimum}"))
+        for name, p in programs().items()
+        if not p.runs_here or cases_of(p, slow=slow)
+    ]
+
+
+@pytest.mark.parametrize("name", parameters(slow=False))
 def test_as_written_in_source(name: str, results: dict[str, list[str]]) -> None:
+    check(programs()[name], results, slow=False)
+
+
+def test_every_case_is_in_the_normal_tier() -> None:
+    ours = {case for program in programs().values() for case in cases_of(program, slow=False)}
+    assert ours == {name for name, case in ALL.items() if sys.version_info >= case.minimum}
+
+
+@pytest.mark.parametrize("name", [p.name for p in programs().values() if p.runs_here and p.name not in HUGE])
+def test_every_join_point_is_in_the_normal_tier(name: str) -> None:
     program = programs()[name]
-    skip_unless_it_runs(program)
-    check(program, results, slow=False)
+    cases = [ALL[case] for case in cases_of(program, slow=False)]
+    there = {put.where for case in cases for put in (*case.puts, *case.module_puts)}
+    of_module = {"import", "enter", "exit"}
+    assert there >= (JOIN_POINTS if any(not t.is_lambda for t in targets(program)) else of_module)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [p.name for p in programs().values() if cases_of(p, slow=True)])
+@pytest.mark.parametrize("name", parameters(slow=True))
 def test_as_written_in_source_all(name: str) -> None:
     program = programs()[name]
-    skip_unless_it_runs(program)
     check(program, run_batch(TASK, items(program, slow=True)), slow=True)

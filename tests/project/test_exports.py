@@ -11,10 +11,10 @@ import pytest
 import equip
 
 PUBLIC = """
-    BasicBlock BlockVisitor BytecodeObject BytecodeVisitor ClassVisitor ControlFlow DominatorTree Edge EdgeKind EquipError
-    FileReport ImportDeclaration Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError Loop MethodDeclaration
-    MethodVisitor ModuleDeclaration ModuleVisitor Program PycError Report SimpleRewriter SnippetError TypeDeclaration
-    UnsupportedPythonError instrument_code provenance restore status
+    BasicBlock BlockVisitor BytecodeObject BytecodeVisitor ClassVisitor ControlFlow DominatorTree Edge EdgeKind
+    EquipError FileReport ImportDeclaration Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError
+    Loop MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor Program PycError Report SimpleRewriter
+    SnippetError TypeDeclaration UnsupportedPythonError instrument_code provenance restore status
 """.split()
 
 

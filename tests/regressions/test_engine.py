@@ -252,6 +252,112 @@ f(3); f(9)
     assert traced
 
 
+def test_class_body_keeps_its_own_name_behind_a_snippet() -> None:
+    # The wrapper of a class snippet is a class: what its own body begins with is no part of the snippet.
+    class Bodies(equip.ClassVisitor):
+        def visit(self, type_decl: equip.TypeDeclaration) -> None:
+            equip.SimpleRewriter(type_decl).insert_before("x = 1")
+
+    source = "class A:\n    class B: pass\nrecord(A.__qualname__, A.B.__qualname__, A.__module__, A.x)"
+    assert run(equip.instrument_code(compile(source, "program.py", "exec"), Bodies())) == [("A", "A.B", "program", 1)]
+
+
+@pytest.mark.parametrize("snippet", ["del {arg0}", "try: 1 / 0\nexcept ZeroDivisionError as {arg0}: pass"])
+def test_field_cannot_be_unbound(snippet: str) -> None:
+    with pytest.raises(equip.SnippetError, match="cannot be unbound"):
+        instrumented("def f(a): return a", lambda r: r.insert_before(snippet))
+
+
+def test_line_of_a_try_without_a_body_stands_in_the_try_around_it() -> None:
+    # Two NOPs in a row, neither of them in the range of any handler.
+    source = """
+def f():
+    try:
+        record("work")
+        try:
+            pass
+        except ValueError:
+            return "lost"
+        finally:
+            record("finally")
+    except ValueError:
+        return "caught"
+record(f())
+"""
+    assert run(instrumented(source, lambda r: r.insert_at_line(5, "raise ValueError"))) == ["work", "caught"]
+
+
+def test_string_that_begins_a_snippet_is_no_docstring() -> None:
+    class Bodies(equip.ClassVisitor):
+        def visit(self, type_decl: equip.TypeDeclaration) -> None:
+            equip.SimpleRewriter(type_decl).insert_before("'snippet'")
+
+    class Module(equip.ModuleVisitor):
+        def visit(self, module_decl: equip.ModuleDeclaration) -> None:
+            equip.SimpleRewriter(module_decl).insert_before("'snippet'\nx = 1")
+
+    source = "'module'\nclass A: 'class'\nclass B: pass\nrecord(__doc__, x, A.__doc__, B.__doc__)"
+    code = equip.instrument_code(compile(source, "program.py", "exec"), [Bodies(), Module()])
+    assert run(code) == [("module", 1, "class", None)]
+
+
+def test_snippet_before_a_generator_expression_is_in_the_generator() -> None:
+    # From 3.15 on it takes its iterator at a first RESUME, makes the generator, and goes on at a second one.
+    class Expressions(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            for scope in meth_decl.implicit_scopes:
+                equip.SimpleRewriter(scope).insert_before("try: [][0]\nexcept IndexError: record('scope')\nlist = 1")
+
+    source = """
+def f(n):
+    made = (i for i in range(n) if i)
+    record('made')
+    return list(made)
+record(f(4))
+"""
+    code = equip.instrument_code(compile(source, "program.py", "exec"), Expressions())
+    assert run(code) == ["made", "scope", [1, 2, 3]]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs type parameters (3.12)")
+def test_type_parameters_of_a_snippet_are_its_own() -> None:
+    source = "def outer():\n    T = 1\n    def f(): return 2\n    return f(), T\nouter()"
+    snippet = "def same[T](x: T) -> T: return x\nrecord(same(5), same.__type_params__[0].__name__)"
+    assert run(instrumented(source, lambda r: r.insert_before(snippet))) == [(5, "T")]
+
+
+def test_suppressed_stop_iteration_is_reported_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(repr(unraisable.exc_value)))
+    source = "def f(): return 1\nrecord(f())"
+    code = instrumented(source, lambda r: r.insert_before("next(iter(()))", suppress=True))
+    assert run(code) == [1]
+    assert reported == ["StopIteration()"]
+
+
+def test_reporting_a_suppressed_exception_leaves_its_traceback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
+    source = "def f(): 1 / 0\nf()"
+    code = instrumented(source, lambda r: r.insert_on_raise("raise {exception}", suppress=True))
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(code)
+    assert "__equip" not in "".join(entry.name for entry in caught.traceback)
+
+
+def test_variable_of_a_comprehension_around_is_no_variable_of_the_function_around() -> None:
+    # From 3.12 on it is in the co_varnames of that function.
+    source = """
+item = "global"
+def outer():
+    made = [item for item in range(3)]
+    def f(): pass
+    f()
+    return made
+outer()
+"""
+    assert run(instrumented(source, lambda r: r.insert_before("record(item)"))) == ["global"]
+
+
 def test_code_at_a_line_of_a_class_body_leaves_its_names_alone() -> None:
     """The compiler's set-up of a class body was cut out with the snippet: the class got the name of the wrapper."""
 

@@ -31,6 +31,7 @@ from equip.analysis.dependence import control_dependence
 from equip.analysis.dominators import DominatorTree
 from equip.analysis.loops import Loops
 from equip.analysis.shape import Shape, shape_of
+from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
 
 if TYPE_CHECKING:
@@ -207,6 +208,16 @@ class ControlFlow:
         nodes = self.nodes
         return tuple(nodes[source] for source in dict.fromkeys(self.shape.predecessors[self.node(block)]))
 
+    def handler_of(self, block: BasicBlock) -> Handler | None:
+        """The entry of the exception table (in code units) that covers a block."""
+        shape, index = self.shape, self.node(block) - 1
+        number = shape.handlers[index] if 0 <= index < len(shape.handlers) else -1
+        return shape.table[number] if number >= 0 else None
+
+    def is_back_edge(self, edge: Edge) -> bool:
+        """Whether an edge leads to a block that dominates its source: back to the header of a loop."""
+        return edge.source.is_reachable and self.dominators.dominates(edge.target, edge.source)
+
     def block_at(self, offset: int) -> BasicBlock:
         """The block in which an offset (bytes) lies. Raises ``ValueError`` for one that is outside the code."""
         if not 0 <= offset < 2 * self.shape.units:
@@ -271,10 +282,10 @@ class ControlFlow:
     ) -> str:
         """The graph as SVG: blocks with their source lines (where the file is there) and instructions.
 
-        Edges show their kind, or what ``label`` returns for them. Blocks in loops are yellow, handlers red, blocks that
-        cannot be reached grey. Edges of the kind RAISE are there only where a block has no other; without
-        ``exceptions``, neither these nor those of the kind EXCEPTION. ``limit``: instructions of a block that are
-        shown.
+        Edges show their condition (see ``conditions``) or their kind, or what ``label`` returns for them. Blocks in
+        loops are yellow, handlers red, blocks that cannot be reached grey. Edges of the kind RAISE are there only where
+        a block has no other; without ``exceptions``, neither these nor those of the kind EXCEPTION. ``limit``:
+        instructions of a block that are shown.
         """
         from equip.analysis.pictures import contents, svg
 

@@ -29,7 +29,7 @@ Numbers = Sequence[int]
 class Shape:
     """Blocks and edges. All sequences are for reading only: shapes share them."""
 
-    __slots__ = ("count", "handlers", "is_common", "kinds", "predecessors", "starts", "successors", "units")
+    __slots__ = ("count", "handlers", "is_common", "kinds", "predecessors", "starts", "successors", "table", "units")
 
     def __init__(
         self,
@@ -38,7 +38,8 @@ class Shape:
         successors: Sequence[Numbers],
         kinds: Sequence[Numbers],
         predecessors: Sequence[Numbers],
-        handlers: Numbers,
+        handlers: Numbers = (),
+        table: Sequence[exceptions.Handler] = (),
         is_common: bool = False,
     ) -> None:
         self.is_common = is_common
@@ -55,6 +56,8 @@ class Shape:
         """By node: the kind of each of its edges, in the same order."""
         self.handlers = handlers
         """By block: the number of its entry in the exception table, -1 without one; empty where there is no table."""
+        self.table = table
+        """The entries of the exception table."""
         self.predecessors = predecessors
         """By node: where its edges come from, in the order of the nodes."""
 
@@ -85,7 +88,7 @@ def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shap
             raise _stray(raw, opcodes, handlers, name)
     covers = _covering(starts, handlers, units, name) if handlers else ()
     successors, kinds = _edges(opcodes, starts, found, handlers, covers, implicit)
-    return Shape(units, starts, successors, kinds, _predecessors(successors), covers)
+    return Shape(units, starts, successors, kinds, _predecessors(successors), covers, handlers)
 
 
 # -- what an instruction does to control ------------------------------------------------------------------------------
@@ -189,7 +192,7 @@ def _single(opcodes: bytes, last: int, implicit: bool) -> Shape:
     units = len(opcodes)
     raising = last not in isa.RETURNS or (implicit and 1 in opcodes.translate(_RAISES))
     edges = _SINGLE[_WAYS[last][0], raising]
-    return Shape(units, _FIRST, *edges, (), is_common=True)
+    return Shape(units, _FIRST, *edges, is_common=True)
 
 
 _FIRST: Final = (0,)

@@ -15,13 +15,13 @@ from equip.code.fragment import (
     CoveredUnits,
     CrossJump,
     Fragment,
-    Hole,
     Label,
     Mould,
     Name,
     Pair,
     Position,
     Slot,
+    Symbol,
     Template,
     Use,
 )
@@ -128,7 +128,7 @@ def _resolved(use: Use, pools: Resolver) -> list[Value]:
 
 
 def resolve(
-    symbols: Iterable[tuple[int, Const | Hole | Name | Slot]],
+    symbols: Iterable[tuple[int, Symbol]],
     pools: Resolver,
     variables: Mapping[str, str],
     constants: Mapping[object, object],

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, pairwise
 from types import CodeType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from equip import isa
 from equip.code import exceptions, locations
@@ -23,7 +23,7 @@ from equip.code.locations import Cut, Piece
 from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
 
-_JUMP = isa.matcher(isa.JUMPS)
+_JUMPS = isa.Scan(isa.JUMPS)
 
 
 class Direct(NamedTuple):
@@ -180,8 +180,7 @@ def _adjusted_jumps(
     caches, forward, extended = isa.CACHES, isa.FORWARD, isa.EXTENDED_ARG
     changed: bytearray | None = None
     longer: dict[int, int] = {}
-    for match in _JUMP.finditer(opcodes):
-        at = match.start()
+    for at in _JUMPS.positions(opcodes):
         opcode, arg = opcodes[at], raw[2 * at + 1]
         start = at
         if at and opcodes[at - 1] == extended:
@@ -219,29 +218,14 @@ def _moved_handlers(
     table: bytes, rows: Sequence[Row], places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int]
 ) -> bytes | None:
     """The exception table moved along; None where a fragment is in another handler than its place."""
-    handlers = exceptions.decode(table)
-    for row in rows:
-        if isinstance(row.covered, Inherit):
-            continue
-        at = row.at
-        here = None
-        for handler in handlers:
-            if handler.start <= at < handler.end:
-                here = handler
-                break
-        if not exceptions.same_handler(here, row.covered):
+    particular = [row for row in rows if row[3] is not INHERIT]
+    if particular or bypassed:
+        handlers = exceptions.decode(table)
+        if bypassed and any(handler.target in bypassed for handler in handlers):
             return None
-    moved: list[exceptions.Handler] = []
-    for start, end, target, depth, lasti in handlers:
-        if target in bypassed:
-            return None
-        moved.append(
-            exceptions.Handler(
-                start + growth[bisect_left(places, start)],
-                end + growth[bisect_left(places, end)],
-                target + growth[bisect_left(places, target)],
-                depth,
-                lasti,
-            )
-        )
-    return exceptions.encode(moved)
+        for row in particular:
+            at = row.at
+            here = next((handler for handler in handlers if handler.start <= at < handler.end), None)
+            if not exceptions.same_handler(here, cast("Handler | None", row.covered)):
+                return None
+    return exceptions.moved(table, places, growth)

@@ -7,7 +7,8 @@ half-open, in code units, sorted and disjoint. Source: CPython ``InternalDocs/ex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from equip.errors import InvalidCodeError
@@ -27,34 +28,71 @@ class Handler(NamedTuple):
     lasti: bool
 
 
+_MORE = rb"[\x40-\x7f]{0,4}[\x00-\x3f]"
+_TABLE = re.compile(rb"(?:(?:[\x80-\xbf]|[\xc0-\xff]" + _MORE + rb")(?:" + _MORE + rb"){3})*")
+"""Entries of four numbers, of up to six bytes each, the first byte marked."""
+_TOO_LARGE = re.compile(rb"[\x80-\xff][\x00-\x7f]*?[\x40-\x7f]{5}")
+
+
 def decode(table: bytes) -> list[Handler]:
     """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated or no such table."""
-    if _TOO_LARGE.search(table):
-        raise InvalidCodeError("exception table: a number that is too large")
-    found: list[Handler] = []
+    numbers = _numbers(table)
+    return [
+        Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1))
+        for start, length, target, depth_lasti in zip(*[iter(numbers)] * 4, strict=True)
+    ]
+
+
+def _numbers(table: bytes) -> list[int]:
+    """The numbers of a table, four an entry: start, length, target, and depth with lasti as its low bit."""
+    sound = _TABLE.match(table)
+    assert sound is not None
+    if sound.end() != len(table):
+        raise InvalidCodeError(f"exception table: {_damage(table[sound.end() :])}, at byte {sound.end()} of it")
     numbers: list[int] = []
     value = 0
     for byte in table:
-        if byte & 0x80 and (numbers or value) and len(numbers) % 4:
-            raise InvalidCodeError(f"exception table: entry {len(found)} is incomplete")
-        value = (value << 6) | (byte & 63)
         if byte & 64:
-            continue
-        numbers.append(value)
-        value = 0
-        if len(numbers) == 4:
-            start, length, target, depth_lasti = numbers
-            found.append(Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1)))
-            numbers.clear()
-    if numbers or value:
-        raise InvalidCodeError(f"exception table: truncated in entry {len(found)}")
-    if len(table.translate(None, _NO_START)) != len(found):
-        raise InvalidCodeError("exception table: an entry is not marked where it begins, or marked elsewhere")
-    return found
+            value = (value | byte & 63) << 6
+        else:
+            numbers.append(value | byte & 63)
+            value = 0
+    return numbers
 
 
-_TOO_LARGE = re.compile(rb"[\x40-\x7f\xc0-\xff]{6}")
-_NO_START = bytes(range(128))
+def _damage(rest: bytes) -> str:
+    """What is wrong with a table whose entry at the beginning of ``rest`` is none."""
+    if not rest[0] & 0x80:
+        return "an entry is not marked where it begins, or marked elsewhere"
+    if _TOO_LARGE.match(rest):
+        return "a number that is too large"
+    return "an entry is incomplete, or the next one is marked too early"
+
+
+def moved(table: bytes, places: Sequence[int], growth: Sequence[int]) -> bytes:
+    """``table`` when the code before ``places[i]`` has grown by ``growth[i]`` units, and that at the end by the last.
+
+    What is put in at a place belongs to the range that begins there. Raises ``InvalidCodeError`` as ``decode``.
+    """
+    numbers = _numbers(table)
+    out = bytearray()
+    for i in range(0, len(numbers), 4):
+        start, length, target, depth_lasti = numbers[i : i + 4]
+        first = len(out)
+        end = start + length
+        end += growth[bisect_left(places, end)]
+        start += growth[bisect_left(places, start)]
+        target += growth[bisect_left(places, target)]
+        for value in (start, end - start, target, depth_lasti):
+            if value < 64:
+                out.append(value)
+            elif value < 4096:
+                out.append(64 | value >> 6)
+                out.append(value & 63)
+            else:
+                _append_varint(out, value)
+        out[first] |= 0x80
+    return bytes(out)
 
 
 def encode(handlers: Iterable[Handler]) -> bytes:

@@ -59,6 +59,9 @@ class Label(NamedTuple):
     item: int
 
 
+Symbol = Const | Hole | Name | Slot
+"""What has to be resolved: an entry of a pool, or a variable."""
+
 Operand = int | Const | Hole | Name | Slot | Pair | Label
 
 
@@ -91,13 +94,13 @@ class Template:
     images: dict[object, Fragment] = field(default_factory=dict)
     """Fragments already assembled, by what their symbols were resolved to."""
     moulds: dict[tuple[int, ...], Mould | None] = field(default_factory=dict)
-    symbols: tuple[tuple[int, Const | Hole | Name | Slot], ...] = field(init=False)
+    symbols: tuple[tuple[int, Symbol], ...] = field(init=False)
     """(opcode, symbol) for everything that has to be resolved, in order; pairs as two slots."""
     lines: tuple[int, ...] = field(init=False)
     """The lines of the snippet that its items come from."""
 
     def __post_init__(self) -> None:
-        symbols: list[tuple[int, Const | Hole | Name | Slot]] = []
+        symbols: list[tuple[int, Symbol]] = []
         for opcode, operand, _ in self.items:
             if type(operand) is Pair:
                 symbols += ((opcode, Slot(operand.first)), (opcode, Slot(operand.second)))

@@ -16,7 +16,7 @@ from equip import isa
 from equip.code.edit import FALLTHROUGH, Edit
 from equip.code.exceptions import Handler
 
-_JUMP = isa.matcher(isa.JUMPS)
+_JUMPS = isa.Scan(isa.JUMPS)
 
 
 class Jump(NamedTuple):
@@ -34,8 +34,8 @@ def find_jumps(raw: bytes) -> list[Jump]:
     opcodes = raw[::2]
     caches, forward, extended = isa.CACHES, isa.FORWARD, isa.EXTENDED_ARG
     found: list[Jump] = []
-    for match in _JUMP.finditer(opcodes):
-        at = start = match.start()
+    for at in _JUMPS.positions(opcodes):
+        start = at
         opcode, arg, shift = opcodes[at], raw[2 * at + 1], 8
         while start and opcodes[start - 1] == extended:
             start -= 1

@@ -437,18 +437,14 @@ def _in_main(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 _REPORT = """
-def {name}(error):
-    context = error.__context__
-    try:
-        yield
-    finally:
-        try:
-            raise error
-        finally:
-            error.__context__ = context
-            del error, context
-__import__('builtins').next({name}({error}))
-del {name}
+def {name}(dropped, error={error}):
+    raise error
+{name}_traceback = {error}.__traceback__
+{name}_dropped = __import__('builtins').set()
+{name} = __import__('_weakref').ref({name}_dropped, {name})
+del {name}_dropped
+{error}.__traceback__ = {name}_traceback
+del {name}, {name}_traceback
 """
 
 
@@ -456,8 +452,8 @@ def _suppressed(body: list[ast.stmt], probe: str) -> list[ast.stmt]:
     """The statements with their exceptions reported as unraisable.
 
     The interpreter hands to ``sys.unraisablehook`` what a finaliser raises, and nothing else that Python code
-    can do; so a suspended generator is dropped that raises the exception again when it is closed. It leaves
-    no reference behind.
+    can do; so an object is dropped that has a weak reference, of which the callback raises the exception again.
+    (A generator that is closed would turn StopIteration into RuntimeError.) It leaves no reference behind.
     """
     name = f"__equip_{probe}" if probe.isidentifier() else "__equip_probe"
     report = ast.parse(_REPORT.format(name=name, error="__equip_error")).body

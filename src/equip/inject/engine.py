@@ -16,8 +16,9 @@ from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
+from equip.inject.coverage import Coverage
 from equip.inject.flow import AT, Spot, spots_of_line
-from equip.inject.light import find_light, linked, use_of
+from equip.inject.light import find_light, linked, linked_at_ends, use_of
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
@@ -49,6 +50,8 @@ def instrument(
     if not insertions:
         return link(target.code, children=children)
     light = find_light(target, insertions, known_globals)
+    if light is not None and not light.part_of:
+        return linked_at_ends(target, light, children)
     for insertion in insertions:
         check_place(insertion, target)
     if light is not None:
@@ -120,7 +123,7 @@ class _Injection:
         """Locals of the function that become cells."""
         self.cells: set[str] = set()
         """Variables that some snippet captures: plain locals of the function, private names, symbols of values."""
-        self._coverage: places.Coverage | None = None
+        self._coverage: Coverage | None = None
         self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
         self._line_of: list[int] | None = None
@@ -135,9 +138,9 @@ class _Injection:
                     self.at.setdefault(insertion.location, []).append(bound)
 
     @property
-    def coverage(self) -> places.Coverage:
+    def coverage(self) -> Coverage:
         if self._coverage is None:
-            self._coverage = places.Coverage(self.code)
+            self._coverage = Coverage(self.code)
         return self._coverage
 
     # -- names -----------------------------------------------------------------------------------------
@@ -287,9 +290,10 @@ class _Injection:
         target = self.target
         at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
         covered = self.coverage.final if target.is_suspendable else None
+        depth = places.entry_depth(self.code) if target.is_suspendable else 0
         line = self.code.co_firstlineno
         for bound in bounds:
-            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, 0, line))
+            self.edits.append(Edit(at, self._plain_use(bound, at), 0, FALLTHROUGH, covered, depth, line))
 
     # -- returns -----------------------------------------------------------------------------------------
 

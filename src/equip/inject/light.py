@@ -7,6 +7,7 @@ found by one look-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import count
 from operator import itemgetter
 from types import CodeType
 from typing import NamedTuple
@@ -16,12 +17,13 @@ from equip.code.assembly import Value, resolve
 from equip.code.direct import Image, Row, joined
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit, Ways
 from equip.code.exceptions import Handler
-from equip.code.fragment import Template, Use
+from equip.code.fragment import Const, Name, Symbol, Template, Use
 from equip.code.linker import link, link_simply
 from equip.code.pools import Pools
 from equip.code.provenance import Marks, has_record
 from equip.inject import places
 from equip.inject.compiling import Bound, bind
+from equip.inject.coverage import Coverage
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
@@ -36,19 +38,26 @@ class Light:
     That is what most instrumentation asks for; everything else takes ``engine._Injection``.
     """
 
-    __slots__ = ("_images", "_symbols", "part_of", "parts", "record")
+    __slots__ = ("_constants", "_images", "_names", "_symbols", "part_of", "parts", "record")
 
     def __init__(self, uses: Sequence[tuple[Kind, Use]], record: object, *, shared: bool) -> None:
         """``uses`` in the order in which they were asked for, at lines each once; ``shared`` by many functions."""
-        entering = tuple(use for kind, use in uses if kind[0] is JoinPoint.BEFORE)
-        returning = tuple(use for kind, use in uses if kind[0] is JoinPoint.AFTER)
-        lines = {kind: use for kind, use in uses if kind[0] is JoinPoint.LINENO}
-        self.parts = (entering, returning, *((use,) for use in lines.values()))
+        entering: list[Use] = []
+        returning: list[Use] = []
+        lines: dict[Kind, Use] = {}
+        for kind, use in uses:
+            if kind[0] is JoinPoint.LINENO:
+                lines[kind] = use
+            else:
+                (entering if kind[0] is JoinPoint.BEFORE else returning).append(use)
+        self.parts = (entering, returning, *[[use] for use in lines.values()])
         """What goes together: at the entry, at a return, and each thing that is at lines."""
-        self.part_of = {kind: i for i, kind in enumerate(lines, 2)}
+        self.part_of = dict(zip(lines, count(2), strict=False))
         """The place in ``parts`` of what is at lines."""
         self.record = record
-        symbols = dict.fromkeys(symbol for _, use in uses for symbol in use.template.symbols)
+        symbols = dict.fromkeys([symbol for _, use in uses for symbol in use.template.symbols]) if shared else {}
+        self._names = dict.fromkeys([symbol.name for _, symbol in symbols if isinstance(symbol, Name)])
+        self._constants = [pair for pair in symbols if isinstance(pair[1], Const)]
         self._symbols = tuple(symbols) if shared else None
         """What the images depend on where many functions have them in common."""
         self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
@@ -57,13 +66,24 @@ class Light:
         """The parts for one code object; None where one has more than what stands at its place, or nothing."""
         if self._symbols is None:
             return tuple([joined(part, pools) for part in self.parts])
-        key = tuple(resolve(self._symbols, pools, _NONE, {}))
+        key = self._key(self._symbols, pools)
         found = self._images.get(key)
         if found is None:
             if len(self._images) >= _IMAGES_LIMIT:
                 self._images.clear()
             found = self._images[key] = tuple([joined(part, pools) for part in self.parts])
         return found
+
+
+    def _key(self, symbols: Sequence[tuple[int, Symbol]], pools: Pools) -> tuple[Value, ...]:
+        """What the symbols are in a code object."""
+        names = pools.names
+        plain = len(symbols) == len(self._names) + len(self._constants)
+        if not plain or not self._names.keys().isdisjoint(names):
+            return tuple(resolve(symbols, pools, _NONE, {}))
+        # The most frequent case: none of the names is there yet.
+        pools.names = [*names, *self._names]
+        return (-1, len(names), *resolve(self._constants, pools, _NONE, {}))
 
 
 _NONE: Mapping[str, str] = {}
@@ -79,19 +99,16 @@ def find_light(
     """What the insertions come to, if they are of that kind. Does not look whether the lines exist."""
     if not target.is_function or target.in_function or has_record(target.code):
         return None
-    first_of: dict[object, Insertion] = {}
-    for one in insertions:
-        location, source, _, suppress, probe, _, _ = one
-        kind = (location, source, probe, suppress)
-        first_of.setdefault(kind if location is JoinPoint.LINENO else (kind, len(first_of)), one)
-    key = (target.scope_key, *first_of)
+    if JoinPoint.LINENO in [one[0] for one in insertions]:
+        insertions = _once_at_lines(insertions)
+    key = (target.scope_key, *[one[:2] + one[3:5] for one in insertions])
     names, light = _lights.get(key, (None, None))
     if names is not None and target.sees_as_global(names):
         return light
     marks = Marks(target.code)
     uses: list[tuple[Kind, Use]] = []
     plain = True
-    for insertion in first_of.values():
+    for insertion in insertions:
         location, source, _, suppress, probe, _, _ = insertion
         if location not in _LIGHT or parse(source).names.bound:
             return None
@@ -111,6 +128,15 @@ def find_light(
     return light
 
 
+def _once_at_lines(insertions: Sequence[Insertion]) -> list[Insertion]:
+    """The insertions, of those that are at lines and differ in nothing else only the first."""
+    first_of: dict[object, Insertion] = {}
+    for one in insertions:
+        key = one[:2] + one[3:5]
+        first_of.setdefault(key if one[0] is JoinPoint.LINENO else len(first_of), one)
+    return list(first_of.values())
+
+
 class _Placement(NamedTuple):
     """A part of the snippets at one place; as in ``Edit``."""
 
@@ -120,6 +146,26 @@ class _Placement(NamedTuple):
     covered: Handler | Inherit | None
     depth: int
     line: int | None
+
+
+def linked_at_ends(target: Target, light: Light, children: Mapping[int, CodeType]) -> CodeType:
+    """``linked``, quicker, where nothing is at lines."""
+    code = target.code
+    pools = Pools(code)
+    entering, returning = light.images(pools)
+    entered, left = light.parts
+    if (entered and entering is None) or (left and returning is None):
+        return linked(target, light, (), children)
+    rows: list[Row] = []
+    if entering is not None:
+        at, covered, depth = _entry(target)
+        rows.append(Row(at, entering, True, covered, depth))
+    if returning is not None:
+        raw = code.co_code
+        for start, index in places.returns(code):
+            rows.append(Row(start, returning, False, INHERIT, 0 if raw[2 * index] == isa.RETURN_CONST else 1))
+    found = link_simply(code, rows, pools=pools, children=children, last_const=light.record)
+    return linked(target, light, (), children) if found is None else found
 
 
 def linked(
@@ -148,8 +194,8 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     code = target.code
     found: list[_Placement] = []
     if light.parts[0]:
-        covered = places.Coverage(code).final if target.is_suspendable else None
-        found.append(_Placement(places.entry(code), 0, FALLTHROUGH, covered, 0, code.co_firstlineno))
+        at, covered, depth = _entry(target)
+        found.append(_Placement(at, 0, FALLTHROUGH, covered, depth, code.co_firstlineno))
     if light.part_of:
         found += _line_placements(target, light, insertions)
     if light.parts[1]:
@@ -162,10 +208,18 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     return found
 
 
+def _entry(target: Target) -> tuple[int, Handler | None, int]:
+    """Where the body begins, what a statement there is covered by, and the depth of the stack."""
+    code = target.code
+    if not target.is_suspendable:
+        return places.entry(code), None, 0
+    return places.entry(code), Coverage(code).final, places.entry_depth(code)
+
+
 def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
     code = target.code
     table = target.encounters
-    coverage = places.Coverage(code) if code.co_exceptiontable else None
+    coverage = Coverage(code) if code.co_exceptiontable else None
     default, upper = code.co_firstlineno, code.co_stacksize
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []

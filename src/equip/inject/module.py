@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 
 from equip import isa
-from equip.code.linker import link
 from equip.errors import JoinPointError
 from equip.inject.compiling import bind, private_names
 from equip.inject.engine import check_place, instrument
@@ -64,14 +63,14 @@ class ModuleInjector:
 
     def inject(self, plan: Plan) -> CodeType:
         """The code with the insertions of ``plan``; the same object when nothing changes."""
-        children_of: dict[CodePath, dict[int, None]] = {}
-        for path, insertions in plan.items():
-            if insertions:
-                for length in range(len(path)):
-                    children_of.setdefault(path[:length], {})[path[length]] = None
-        if not children_of and not plan.get(()):
+        paths = dict.fromkeys(path for path, insertions in plan.items() if insertions)
+        if not paths:
             return self.code
-        return _Rebuild(self, plan, children_of).rebuilt(self.code, ())
+        for path in list(paths):
+            while path and path[:-1] not in paths:
+                path = path[:-1]
+                paths[path] = None
+        return _Rebuild(self, plan).rebuilt(sorted(paths, key=len, reverse=True))
 
     def _target(self, path: CodePath) -> Target:
         found = self._targets.get(path)
@@ -92,28 +91,35 @@ class ModuleInjector:
         return found
 
 
+_NO_CHILDREN: Mapping[int, CodeType] = {}
+
+
 class _Rebuild:
     """One plan carried out, from the innermost code objects outwards."""
 
-    def __init__(self, module: ModuleInjector, plan: Plan, children_of: dict[CodePath, dict[int, None]]) -> None:
+    def __init__(self, module: ModuleInjector, plan: Plan) -> None:
         self.module = module
         self.plan = plan
-        self.children_of = children_of
         self._globals: frozenset[str] | None = None
         self._has_globals = False
 
-    def rebuilt(self, code: CodeType, path: CodePath) -> CodeType:
-        """``code`` with the insertions for it and for everything nested in it."""
-        children: dict[int, CodeType] = {}
-        for index in self.children_of.get(path, ()):
-            child = child_at(code, index)
-            new = self.rebuilt(child, (*path, index))
-            if new is not child:
-                children[index] = new
-        insertions = self.plan.get(path, ())
-        if not insertions:
-            return link(code, children=children)
-        return instrument(self.module._target(path), insertions, self.known_globals, children)
+    def rebuilt(self, paths: Sequence[CodePath]) -> CodeType:
+        """The module with the insertions; ``paths`` are the code objects that change, each before the one around it."""
+        changed: dict[CodePath, dict[int, CodeType]] = {}
+        plan, target_of, known_globals = self.plan, self.module._target, self.known_globals
+        for path in paths:
+            target = target_of(path)
+            children = changed.pop(path, _NO_CHILDREN)
+            new = instrument(target, plan.get(path, ()), known_globals, children)
+            if not path:
+                return new
+            if new is not target.code:
+                around = path[:-1]
+                if around in changed:
+                    changed[around][path[-1]] = new
+                else:
+                    changed[around] = {path[-1]: new}
+        raise AssertionError("the module is the last of what changes: a bug of equip")
 
     def known_globals(self) -> frozenset[str] | None:
         """The names that the module and its snippets are seen to bind; None when there can be others, too."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from types import CodeType
 
 from equip import isa
-from equip.code import exceptions
-from equip.code.edit import INHERIT, Inherit
-from equip.code.exceptions import Handler
+from equip.analysis.depths import stack_depths
 from equip.code.instruction import Instruction, instructions
-from equip.code.linker import stop_iteration_handler
 
-_RETURNS = isa.matcher(isa.RETURNS)
-_NOP = isa.OP["NOP"]
+_RETURNS = isa.Scan(isa.RETURNS)
+_RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
     "BUILD_SET"
@@ -27,9 +23,26 @@ _MODULE_PREAMBLE = frozenset({"__doc__", "__conditional_annotations__"})
 
 
 def entry(code: CodeType) -> int:
-    """The code unit behind the first RESUME: the first of the body."""
-    raw = code.co_code
-    return raw[::2].index(isa.RESUME) + 1 + isa.CACHES[isa.RESUME]
+    """The code unit at which the body begins: behind the first RESUME.
+
+    Behind the second one where the generator is made later than at the first (generator expressions from 3.15 on,
+    which take their iterator first).
+    """
+    opcodes = code.co_code[::2]
+    at = opcodes.index(isa.RESUME)
+    if _is_made_late(opcodes, at):
+        at = opcodes.index(isa.RESUME, at + 1)
+    return at + 1 + isa.CACHES[isa.RESUME]
+
+
+def entry_depth(code: CodeType) -> int:
+    """The depth of the stack where the body begins."""
+    opcodes = code.co_code[::2]
+    return stack_depths(code)[2 * entry(code)] if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
+
+
+def _is_made_late(opcodes: bytes, resume: int) -> bool:
+    return opcodes.find(_RETURN_GENERATOR, resume) > 0
 
 
 def first_statement(code: CodeType) -> int:
@@ -65,7 +78,7 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
 def returns(code: CodeType) -> list[tuple[int, int]]:
     """(first prefix, opcode) of each instruction that returns, in code units."""
     opcodes = code.co_code[::2]
-    found = [match.start() for match in _RETURNS.finditer(opcodes)]
+    found = _RETURNS.positions(opcodes)
     if isa.EXTENDED_ARG in opcodes:
         return [(_first_prefix(opcodes, index), index) for index in found]
     return [(index, index) for index in found]
@@ -84,57 +97,3 @@ def returned_constant(code: CodeType, start: int, index: int) -> object:
     for unit in range(start, index + 1):
         arg = arg << 8 | raw[2 * unit + 1]
     return code.co_consts[arg]
-
-
-class Coverage:
-    """Which handler a statement would stand in if it were written at a place."""
-
-    def __init__(self, code: CodeType) -> None:
-        self.raw = code.co_code
-        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
-        self._starts = [handler.start for handler in self.handlers]
-        self._entries = {handler.target: handler for handler in reversed(self.handlers)}
-        self.final = stop_iteration_handler(self.raw, self.handlers)
-
-    def is_final(self, handler: Handler | None) -> bool:
-        """Whether it is the compiler's own last handler of a generator."""
-        return handler is not None and self.final is not None and handler.target == self.final.target
-
-    def at(self, unit: int) -> Handler | None:
-        """The handler whose range has this code unit in it."""
-        found = bisect_right(self._starts, unit) - 1
-        if found < 0 or unit >= self.handlers[found].end:
-            return None
-        return self.handlers[found]
-
-    def there(self, at: int, place: int) -> Handler | Inherit | None:
-        """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
-        around = self.of_statement(place)
-        return INHERIT if at == place and around is self.at(place) else around
-
-    def of_statement(self, unit: int) -> Handler | None:
-        """The handler around a statement before the instruction at ``unit``.
-
-        It differs from ``at`` in two places. The NOP of a ``try:`` line is in no range, not even that of the
-        ``try`` around it. At the first instruction of a handler the stack is not yet what the handler's own
-        cleanup expects.
-        """
-        if not self.handlers:
-            return None
-        covering = self.at(unit)
-        entered = self._entries.get(unit)
-        if entered is not None:
-            return self._around(covering, entered.depth)
-        if covering is None and self.raw[2 * unit] == _NOP:
-            inner = self.at(unit + 1)
-            if inner is not None:
-                return self._around(self.at(inner.target), inner.depth) or self.final
-        return covering or self.final
-
-    def _around(self, handler: Handler | None, depth: int) -> Handler | None:
-        """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""
-        seen: set[int] = set()
-        while handler is not None and handler.depth > depth and handler.target not in seen:
-            seen.add(handler.target)
-            handler = self.at(handler.target)
-        return handler if handler is None or handler.depth <= depth else None

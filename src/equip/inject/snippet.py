@@ -108,7 +108,10 @@ def _syntax_error(source: str, error: SyntaxError) -> SnippetError:
 
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_UNBINDS_FIELD = "a field cannot be unbound (by `del`, or at the end of `except ... as`): use a name of your own"
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_TYPE_PARAMETERS = frozenset({"TypeVar", "TypeVarTuple", "ParamSpec"})
+"""By name: the syntax tree of 3.11 has none of them."""
 
 
 class _Scan(ast.NodeVisitor):
@@ -126,7 +129,7 @@ class _Scan(ast.NodeVisitor):
         self._comprehensions = 0
         self._classes = 0
 
-    def refuse(self, node: ast.stmt | ast.expr | ast.alias, why: str) -> None:
+    def refuse(self, node: ast.stmt | ast.expr | ast.alias | ast.excepthandler, why: str) -> None:
         lines = self.source.split("\n")
         shown = lines[node.lineno - 1].strip() if node.lineno <= len(lines) else self.source
         raise SnippetError(f"snippet line {node.lineno} {shown!r}: {why}")
@@ -160,6 +163,8 @@ class _Scan(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         if field_of(node.id) is not None:
+            if isinstance(node.ctx, ast.Del):
+                self.refuse(node, _UNBINDS_FIELD)
             return
         if node.id == "__class__":
             if self._classes:
@@ -216,6 +221,8 @@ class _Scan(ast.NodeVisitor):
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.name:
+            if field_of(node.name) is not None:
+                self.refuse(node, _UNBINDS_FIELD)
             self._bind(node.name)
             if not self._nested:
                 self.names.unbound.setdefault(node.name, node.lineno)
@@ -270,8 +277,11 @@ class _Scan(ast.NodeVisitor):
         elif isinstance(node, _COMPREHENSIONS):
             self._comprehension(node)
         else:
-            if type(node).__name__ == "TypeAlias":
+            kind = type(node).__name__
+            if kind == "TypeAlias":
                 self.names.has_nested_scopes = True
+            elif kind in _TYPE_PARAMETERS:
+                self.names.bound_inside.add(node.name)  # type: ignore[attr-defined]
             super().generic_visit(node)
 
     def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import __future__
 
 import enum
-import re
 from collections.abc import Collection, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -28,9 +27,9 @@ for _name in __future__.all_feature_names:
 
 _SCOPE_FLAGS = _CO_OPTIMIZED | _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR | _FUTURES
 
-_UNBINDING = isa.matcher(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
-_GLOBAL_STORES = isa.matcher(isa.ops("STORE_GLOBAL DELETE_GLOBAL"))
-_PECULIAR = isa.matcher(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR STORE_GLOBAL DELETE_GLOBAL"))
+_UNBINDING = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
+_GLOBAL_STORES = isa.Scan(isa.ops("STORE_GLOBAL DELETE_GLOBAL"))
+_PECULIAR = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR STORE_GLOBAL DELETE_GLOBAL"))
 _CLEARING = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 
 
@@ -68,15 +67,9 @@ class Target:
         self.file_path = file_path
         self.module_name = module_name
         self.optimize = optimize
-        flags = code.co_flags
+        self.flags = flags = code.co_flags
         self.is_function = bool(flags & _CO_OPTIMIZED)
         self.is_module = not enclosing and not self.is_function
-        self.is_generator = bool(flags & _CO_GENERATOR)
-        self.is_coroutine = bool(flags & _CO_COROUTINE)
-        self.is_async_generator = bool(flags & _CO_ASYNC_GENERATOR)
-        self.is_suspendable = self.is_generator or self.is_coroutine or self.is_async_generator
-        self.future_flags = flags & _FUTURES
-        """The ``__future__`` features in force in it, as flags for ``compile``."""
         self.in_function = len(enclosing) > 1 and any(around.co_flags & _CO_OPTIMIZED for around in enclosing)
         self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, optimize)
         """What compiling a snippet depends on, names aside."""
@@ -89,6 +82,27 @@ class Target:
         """What snippets were bound to it already (``compiling.bind``)."""
         self._encounters: dict[int, list[Encounter]] | None = None
         self._flow: FlowPlaces | None = None
+
+    @property
+    def is_generator(self) -> bool:
+        return bool(self.flags & _CO_GENERATOR)
+
+    @property
+    def is_coroutine(self) -> bool:
+        return bool(self.flags & _CO_COROUTINE)
+
+    @property
+    def is_async_generator(self) -> bool:
+        return bool(self.flags & _CO_ASYNC_GENERATOR)
+
+    @property
+    def is_suspendable(self) -> bool:
+        return bool(self.flags & (_CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR))
+
+    @property
+    def future_flags(self) -> int:
+        """The ``__future__`` features in force in it, as flags for ``compile``."""
+        return self.flags & _FUTURES
 
     def __str__(self) -> str:
         what = "module" if not self.enclosing else "function" if self.is_function else "class"
@@ -165,7 +179,7 @@ class Target:
             return False
         if code.co_freevars and not names.isdisjoint(code.co_freevars):
             return False
-        return not _GLOBAL_STORES.search(code.co_code[::2])
+        return not _GLOBAL_STORES.occurs(code.co_code[::2])
 
     def _find_variables(self) -> dict[str, NameKind]:
         code = self.code
@@ -177,11 +191,11 @@ class Target:
         count = code.co_argcount + code.co_kwonlyargcount + bool(flags & 4) + bool(flags & 8)
         if count:
             found.update(dict.fromkeys(locals_[:count], NameKind.BOUND))
-        if _PECULIAR.search(opcodes):
-            if _GLOBAL_STORES.search(opcodes):
+        if _PECULIAR.occurs(opcodes):
+            if _GLOBAL_STORES.occurs(opcodes):
                 declared = dict.fromkeys(self._named_by(_GLOBAL_STORES, code.co_names), NameKind.DECLARED_GLOBAL)
                 found = declared | found
-            if _UNBINDING.search(opcodes):
+            if _UNBINDING.occurs(opcodes):
                 slots = (*locals_, *(name for name in cells if name not in locals_))
                 unbindable = self._named_by(_UNBINDING, slots)
                 found.update(dict.fromkeys(unbindable, NameKind.LOCAL))
@@ -197,12 +211,11 @@ class Target:
         """Whether ``name`` is a variable of the function itself."""
         return self.kind_of(name) not in (NameKind.GLOBAL, NameKind.DECLARED_GLOBAL)
 
-    def _named_by(self, matcher: re.Pattern[bytes], pool: tuple[str, ...]) -> frozenset[str]:
-        """The names in ``pool`` that the instructions found by ``matcher`` have as their argument."""
+    def _named_by(self, scan: isa.Scan, pool: tuple[str, ...]) -> frozenset[str]:
+        """The names in ``pool`` that the instructions found by ``scan`` have as their argument."""
         raw = self.code.co_code
         found: set[str] = set()
-        for match in matcher.finditer(raw[::2]):
-            index = match.start()
+        for index in scan.positions(raw[::2]):
             arg, scale = raw[2 * index + 1], 8
             while index and raw[2 * index - 2] == isa.EXTENDED_ARG:
                 index -= 1
@@ -232,5 +245,7 @@ class Target:
         """The function around this one of which ``name`` is a variable, or None."""
         for code in reversed(self.enclosing):
             if code.co_flags & _CO_OPTIMIZED and (name in code.co_varnames or name in code.co_cellvars):
-                return code
+                is_inlined = _CLEARING >= 0 and _CLEARING in code.co_code[::2] and name not in own_locals(code)
+                if not is_inlined:
+                    return code
         return None

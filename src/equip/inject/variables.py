@@ -31,8 +31,8 @@ _CELL_TWINS: dict[int, int] = {
     )
     if plain in isa.OP
 }
-_SLOTTED = isa.matcher(isa.SLOT_OPS | isa.kind("pair"))
-_BORROWING = isa.matcher(frozenset(isa.UNCHECKED_BORROWS))
+_SLOTTED = isa.Scan(isa.SLOT_OPS | isa.kind("pair"))
+_BORROWING = isa.Scan(frozenset(isa.UNCHECKED_BORROWS))
 
 
 def changed_variables(
@@ -48,8 +48,7 @@ def changed_variables(
         return edits
     named = accesses(code) if converted else {}
     raw = code.co_code
-    for match in _SLOTTED.finditer(raw[::2]):
-        index = match.start()
+    for index in _SLOTTED.positions(raw[::2]):
         opcode, arg = rewritten.get(index, (raw[2 * index], raw[2 * index + 1]))
         start = index
         shift = 8
@@ -120,8 +119,7 @@ def own_loads(code: CodeType, names: Collection[str], rewritten: Rewritten) -> N
         return
     slots = slot_names(code)
     raw = code.co_code
-    for match in _BORROWING.finditer(raw[::2]):
-        index = match.start()
+    for index in _BORROWING.positions(raw[::2]):
         opcode, arg = raw[2 * index], raw[2 * index + 1]
         start, shift = index, 8
         while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
@@ -149,7 +147,7 @@ def own_returned_values(code: CodeType, returns: Collection[int], rewritten: Rew
     The load is found by walking back over what only rearranges the stack; where that does not lead to it
     (the value comes from more than one place) every borrowing load becomes an owning one.
     """
-    if not isa.BORROWS or not _BORROWING.search(code.co_code[::2]):
+    if not isa.BORROWS or not _BORROWING.occurs(code.co_code[::2]):
         return
     found = instructions(code)
     positions = {instruction.offset: i for i, instruction in enumerate(found)}

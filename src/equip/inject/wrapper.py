@@ -110,11 +110,18 @@ def _wrapped(scope: Scope, body: Sequence[ast.stmt]) -> tuple[ast.Module, list[s
     for _ in range(8):
         for position, statement in enumerate(holder):
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name):
-                holder[position : position + 1] = body
+                holder[position : position + 1] = [_no_docstring(body[0]), *body[1:]] if body else []
                 return tree, path
         inner = next(s for s in holder if isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
         holder = inner.body
     raise AssertionError("the wrapper has no place for the snippet: a bug of equip")
+
+
+def _no_docstring(statement: ast.stmt) -> ast.stmt:
+    """A statement that begins no body with a docstring: a string that stands there alone does nothing in a snippet."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return ast.copy_location(ast.Pass(), statement)
+    return statement
 
 
 def _scoped_lines(scope: Scope) -> tuple[list[str], list[str]]:

@@ -104,6 +104,19 @@ def test_exceptions_go_to_the_handler_or_out() -> None:
     assert all(kind is not EdgeKind.EXCEPTION for _, end, kind in flow.edges if end is flow.exit)
 
 
+def test_the_handler_of_a_block() -> None:
+    flow = ControlFlow(function("def f(a):\n try:\n  a(1000)\n except:\n  return 2000\n a(3000)"))
+    found = flow.handler_of(constant(flow, 1000))
+    assert found is not None
+    assert 2 * found.target == block_with(flow, "PUSH_EXC_INFO").start
+    assert flow.handler_of(flow.blocks[0]) is None
+    assert flow.handler_of(flow.entry) is None
+    assert flow.handler_of(flow.exit) is None
+    assert {flow.handler_of(block) for block in flow.blocks} <= {None, *flow.shape.table}
+    straight = ControlFlow(function("def f(a): return a"))
+    assert straight.handler_of(straight.blocks[0]) is None
+
+
 def test_raise_statement() -> None:
     flow = ControlFlow(function("def f(a):\n raise a"))
     assert kinds(flow, flow.blocks[0]) == ["raise"]
@@ -284,7 +297,7 @@ def test_damaged_exception_table(entries: list[tuple[int, int, int]], message: s
 def test_truncated_exception_table() -> None:
     table = exceptions.encode([Handler(0, 1, 3, 0, False)])
     assert shape_of(CODE, table, "f").handlers == [0, -1, -1]
-    with pytest.raises(InvalidCodeError, match=r"f: exception table: truncated in entry 0"):
+    with pytest.raises(InvalidCodeError, match=r"f: exception table: an entry is incomplete"):
         shape_of(CODE, table[:-1], "f")
 
 

@@ -17,7 +17,7 @@ def test_a_table() -> None:
 
 @pytest.mark.parametrize("length", [length for length in range(1, len(TABLE)) if length != 4])
 def test_truncated(length: int) -> None:
-    with pytest.raises(InvalidCodeError, match=r"truncated in entry|is incomplete"):
+    with pytest.raises(InvalidCodeError, match="is incomplete"):
         decode(TABLE[:length])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from equip.analysis.pictures.contents import Label, block_text, label_of
+from equip.analysis.pictures.contents import Label, block_text, conditions, label_of
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import ControlFlow
@@ -24,8 +24,9 @@ def flow_graph(flow: ControlFlow, label: Label | None = None) -> Any:
     graph = networkx().MultiDiGraph(name=flow.code.co_qualname)
     for block in flow.nodes:
         graph.add_node(block, start=block.start, end=block.end, lines=block.lines, label=block_text(flow, block))
+    labels = label if label is not None else conditions(flow)
     for edge in flow.edges:
-        graph.add_edge(edge.source, edge.target, key=edge.kind.name, kind=edge.kind, label=label_of(edge, label))
+        graph.add_edge(edge.source, edge.target, key=edge.kind.name, kind=edge.kind, label=label_of(edge, labels))
     return graph
 
 

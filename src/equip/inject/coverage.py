@@ -1,0 +1,185 @@
+"""Which handler of a code object a statement would stand in if it were written at a place."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from types import CodeType
+
+from equip import isa
+from equip.analysis.depths import stack_depths
+from equip.code import exceptions
+from equip.code.edit import INHERIT, Inherit
+from equip.code.exceptions import Handler
+from equip.code.instruction import lines_by_unit
+from equip.code.linker import stop_iteration_handler
+
+_NOP = isa.OP["NOP"]
+_POP_EXCEPT = isa.OP["POP_EXCEPT"]
+_PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
+_PUSHES_EXCEPTION = isa.Scan(frozenset({_PUSH_EXC_INFO}))
+
+
+class Coverage:
+    """Which handler a statement would stand in if it were written at a place."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.raw = code.co_code
+        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+        self._starts = [handler.start for handler in self.handlers]
+        self._entries = {handler.target: handler for handler in reversed(self.handlers)}
+        self.final = stop_iteration_handler(self.raw, self.handlers)
+        self._lines: list[int | None] | None = None
+        self._tries: list[tuple[int, int, Handler]] | None = None
+        self._depths: dict[int, int] | None = None
+        self._unused: dict[int, int] | None = None
+        self._copies: dict[int, list[Handler]] = {}
+
+    def is_final(self, handler: Handler | None) -> bool:
+        """Whether it is the compiler's own last handler of a generator."""
+        return handler is not None and self.final is not None and handler.target == self.final.target
+
+    def at(self, unit: int) -> Handler | None:
+        """The handler whose range has this code unit in it."""
+        found = bisect_right(self._starts, unit) - 1
+        if found < 0 or unit >= self.handlers[found].end:
+            return None
+        return self.handlers[found]
+
+    def there(self, at: int, place: int) -> Handler | Inherit | None:
+        """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
+        around = self.of_statement(place)
+        return INHERIT if at == place and around is self.at(place) else around
+
+    def of_statement(self, unit: int) -> Handler | None:
+        """The handler around a statement before the instruction at ``unit``.
+
+        It differs from ``at`` in a few places. The NOP of a ``try:`` line is in no range, not even that of the
+        ``try`` around it. A ``break``, a ``continue`` and the ``return`` of a constant have left the ``try`` when
+        their first instruction is reached, and the ``except`` clause when that is POP_EXCEPT. At the first
+        instruction of a handler the stack is not yet what the handler's own cleanup expects.
+        """
+        if not self.handlers:
+            return None
+        covering = self.at(unit)
+        entered = self._entries.get(unit)
+        if entered is not None:
+            return self._around(covering, entered.depth)
+        if self.raw[2 * unit] == _POP_EXCEPT:
+            return self._cleanup_left(unit) or covering or self.final
+        body = self._body_at(unit, covering) or self._empty_body_at(unit)
+        if body is not None:
+            return body
+        if covering is None and self.raw[2 * unit] == _NOP:
+            inner = self.at(unit + 1)
+            if inner is not None:
+                return self._around(self.at(inner.target), inner.depth) or self.final
+        return covering or self.final
+
+    def _body_at(self, unit: int, covering: Handler | None) -> Handler | None:
+        """The handler of the innermost ``try`` whose body the line of ``unit`` is in, if ``covering`` is around it.
+
+        The lines of a body are those from the first that the handler covers to the one before the handler's own.
+        """
+        line = self._line(unit)
+        copies = self._innermost_at(line) if line is not None else []
+        if not copies:
+            return None
+        before = [handler for handler in copies if handler.start <= unit]
+        found = before[-1] if before else copies[0]
+        if covering is None or self.is_final(covering):
+            return found
+        around = {handler.target for handler in self._outwards(found)} - {found.target}
+        return found if covering.target in around else None
+
+    def _innermost_at(self, line: int) -> list[Handler]:
+        """The ranges of the innermost ``try`` whose body a line is in, one for each copy of the body."""
+        found = self._copies.get(line)
+        if found is None:
+            bodies = [body for body in self._bodies() if body[0] <= line < body[1]]
+            first = max((body[0] for body in bodies), default=0)
+            found = self._copies[line] = [handler for start, _, handler in bodies if start == first]
+        return found
+
+    def _bodies(self) -> list[tuple[int, int, Handler]]:
+        """First line, line of the handler, and handler of each range of a ``try`` with ``except`` or ``finally``.
+
+        What a handler inside the body covers is in the body, too.
+        """
+        if self._tries is None:
+            firsts: dict[int, int] = {}
+            for handler in self.handlers:
+                lines = [line for unit in range(handler.start, handler.end) if (line := self._line(unit))]
+                if lines:
+                    for one in self._outwards(handler):
+                        firsts[one.target] = min(min(lines), firsts.get(one.target, lines[0]))
+            firsts = {target: first for target, first in firsts.items() if self.raw[2 * target] == _PUSH_EXC_INFO}
+            count = len(self.raw) // 2
+            own = {target: next(filter(None, map(self._line, range(target, count))), 0) for target in firsts}
+            self._tries = [
+                (firsts[handler.target], own[handler.target], handler)
+                for handler in self.handlers
+                if handler.target in firsts
+            ]
+        return self._tries
+
+    def _empty_body_at(self, unit: int) -> Handler | None:
+        """The handler of a ``try`` that its first statement, the one at ``unit``, leaves: it covers nothing.
+
+        The line of such a handler is the next one that has code.
+        """
+        unused = self._unused_handlers()
+        line = self._line(unit) if unused else None
+        if line is None:
+            return None
+        following = min((one for one in map(self._line, range(len(self.raw) // 2)) if one and one > line), default=0)
+        if following not in unused:
+            return None
+        return Handler(unit, unit + 1, unused[following], self._depth(unit), False)
+
+    def _unused_handlers(self) -> dict[int, int]:
+        """The code unit of each handler that covers nothing, by its first line."""
+        if self._unused is None:
+            count = len(self.raw) // 2
+            targets = {handler.target for handler in self.handlers}
+            self._unused = {
+                next(filter(None, map(self._line, range(at, count))), 0): at
+                for at in _PUSHES_EXCEPTION.positions(self.raw[::2])
+                if at not in targets
+            }
+        return self._unused
+
+    def _outwards(self, handler: Handler | None) -> Iterator[Handler]:
+        """A handler, and where what it lets through goes, one after the other."""
+        seen: set[int] = set()
+        while handler is not None and handler.target not in seen:
+            seen.add(handler.target)
+            yield handler
+            handler = self.at(handler.target)
+
+    def _cleanup_left(self, unit: int) -> Handler | None:
+        """The cleanup of the ``except`` clause that the POP_EXCEPT at ``unit`` leaves."""
+        cleanups = [
+            handler
+            for handler in self.handlers
+            if handler.lasti and self.raw[2 * handler.target] != _PUSH_EXC_INFO and not self.is_final(handler)
+        ]
+        if len({handler.depth for handler in cleanups}) > 1:
+            depth = self._depth(unit)
+            cleanups = [handler for handler in cleanups if handler.depth == depth]
+        return max((handler for handler in cleanups if handler.end <= unit), key=lambda one: one.end, default=None)
+
+    def _depth(self, unit: int) -> int:
+        if self._depths is None:
+            self._depths = stack_depths(self.code)
+        return self._depths.get(2 * unit, 0)
+
+    def _line(self, unit: int) -> int | None:
+        if self._lines is None:
+            self._lines = lines_by_unit(self.code)
+        return self._lines[unit]
+
+    def _around(self, handler: Handler | None, depth: int) -> Handler | None:
+        """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""
+        return next((one for one in self._outwards(handler) if one.depth <= depth), None)

@@ -1,0 +1,220 @@
+"""In which handler a snippet at a line stands, where the line's own instructions have left it already."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import warnings
+
+import pytest
+
+import equip
+
+PRELUDE = """
+import sys
+
+def g(error=None):
+    if error is not None:
+        raise error
+
+class Manager:
+    def __enter__(self): return self
+    def __exit__(self, kind, *rest): record("exit", kind)
+
+async def nothing(): pass
+"""
+
+BODIES = {
+    "constant return": """
+        try:
+            g()
+            return 1  # here
+        finally:
+            record("finally")
+    """,
+    "constant return, in a branch": """
+        try:
+            if record:
+                return 1  # here
+            return 2
+        finally:
+            record("finally")
+    """,
+    "second way out": """
+        try:
+            if not record:
+                return 1
+            return 2  # here
+        finally:
+            record("finally")
+    """,
+    "constant return before except": """
+        try:
+            g()
+            return 1  # here
+        except KeyError as error:
+            record("handled", error)
+    """,
+    "nothing else in the body": """
+        try:
+            return 1  # here
+        finally:
+            record("finally")
+    """,
+    "nothing else in the body, in a loop": """
+        for i in range(2):
+            try:
+                break  # here
+            except KeyError as error:
+                record("handled", error)
+    """,
+    "break": """
+        for i in range(2):
+            try:
+                g()
+                break  # here
+            finally:
+                record("finally")
+    """,
+    "continue": """
+        for i in range(2):
+            try:
+                g()
+                continue  # here
+            finally:
+                record("finally")
+    """,
+    "two bodies": """
+        try:
+            try:
+                g()
+                return 1  # here
+            finally:
+                record("finally")
+        except KeyError as error:
+            record("handled", error)
+    """,
+    "in with": """
+        for i in range(3):
+            try:
+                with Manager():
+                    continue  # here
+            except KeyError as error:
+                record("handled", error)
+    """,
+    "in else": """
+        for i in range(2):
+            try:
+                g()
+            except ValueError:
+                record("not")
+            else:
+                break  # here
+            finally:
+                record("finally")
+    """,
+    "behind the try": """
+        for i in range(2):
+            try:
+                g()
+            except KeyError:
+                record("not")
+            break  # here
+    """,
+    "out of except": """
+        for i in range(2):
+            try:
+                g(ValueError(1))
+            except ValueError as error:
+                g()
+                break  # here
+    """,
+    "out of except, first thing": """
+        for i in range(2):
+            try:
+                g(ValueError(1))
+            except ValueError:
+                break  # here
+    """,
+    "out of except behind another try": """
+        for i in range(2):
+            try:
+                g(ValueError(1))
+            except ValueError:
+                try:
+                    g(KeyError(2))
+                except KeyError:
+                    g()
+                break  # here
+    """,
+    "out of except inside try": """
+        for i in range(2):
+            try:
+                try:
+                    g(ValueError(1))
+                except ValueError:
+                    g()
+                    continue  # here
+            except KeyError as error:
+                record("handled", error, sys.exc_info()[1])
+    """,
+    "constant return out of except": """
+        try:
+            g(ValueError(1))
+        except ValueError:
+            g()
+            return 1  # here
+        finally:
+            record("finally", sys.exc_info()[1])
+    """,
+}
+
+
+class AtLine(equip.MethodVisitor):
+    def __init__(self, lineno: int, code: str) -> None:
+        super().__init__()
+        self.lineno, self.code = lineno, code
+
+    def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+        if meth_decl.method_name == "f":
+            equip.SimpleRewriter(meth_decl).insert_at_line(self.lineno, self.code)
+
+
+def program(body: str) -> tuple[str, int]:
+    """A program whose function ``f`` has this body, and the line that is marked in it."""
+    source = f"{PRELUDE}\ndef f():\n{textwrap.indent(textwrap.dedent(body), '    ')}"
+    return source, next(n for n, text in enumerate(source.split("\n"), 1) if text.endswith("# here"))
+
+
+def run(source: str, visitor: equip.MethodVisitor | None) -> list[str]:
+    """What the program records, how ``f`` ends, and the exception that is still handled then."""
+    events: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        code = compile(source, "program.py", "exec")
+    if visitor is not None:
+        code = equip.instrument_code(code, visitor)
+    names = {"__name__": "program", "record": lambda *what: events.append(repr(what))}
+    exec(code, names)
+    try:
+        events.append(repr(names["f"]()))  # type: ignore[operator]
+    except KeyError as error:
+        events.append(f"{error!r} {error.__context__!r}")
+    return [*events, repr(sys.exc_info()[1])]
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_what_a_line_snippet_raises_goes_where_it_would_from_the_source(body: str) -> None:
+    source, lineno = program(body)
+    lines = source.split("\n")
+    indent = lines[lineno - 1][: -len(lines[lineno - 1].lstrip())]
+    by_hand = "\n".join([*lines[: lineno - 1], f"{indent}if record: raise KeyError('snippet')", *lines[lineno - 1 :]])
+    expected = run(by_hand, None)  # first: a handled exception that is left behind would show in both
+    assert run(source, AtLine(lineno, "if record: raise KeyError('snippet')")) == expected
+
+
+@pytest.mark.parametrize("name", ["constant return", "nothing else in the body", "break", "in else"])
+def test_return_is_refused_at_a_line_that_leaves_a_try(name: str) -> None:
+    source, lineno = program(BODIES[name])
+    with pytest.raises(equip.SnippetError, match="inside a `try`"):
+        run(source, AtLine(lineno, "return 5"))

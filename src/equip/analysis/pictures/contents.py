@@ -99,13 +99,7 @@ def conditions(flow: ControlFlow) -> Label:
     """The conditions of edges, as far as they can be rebuilt."""
     from equip.analysis.conditions import Conditions
 
-    rebuilt = Conditions(flow)
-
-    def label(edge: Edge) -> str | None:
-        found = rebuilt.of(edge)
-        return None if found is None else found.source
-
-    return label
+    return Conditions(flow).source_of
 
 
 def label_of(edge: Edge, label: Label) -> str:

@@ -55,6 +55,10 @@ class _Reach(NamedTuple):
     offsets: frozenset[int]
 
 
+def _joined(reach: _Reach, part: _Part) -> str:
+    return _written(part.tree if reach.tree is None else _all_of(reach.tree, part.tree))
+
+
 class Conditions:
     """The conditions of a code object, a function, a declaration or its ``ControlFlow``."""
 
@@ -75,8 +79,12 @@ class Conditions:
         if part is None:
             return None
         reach = self._reach(edge.source)
-        tree = part.tree if reach.tree is None else _all_of(reach.tree, part.tree)
-        return Condition(_written(tree), reach.start, self._definitions(reach.offsets | part.offsets))
+        return Condition(_joined(reach, part), reach.start, self._definitions(reach.offsets | part.offsets))
+
+    def source_of(self, edge: Edge) -> str | None:
+        """The expression alone, without looking for what binds its variables."""
+        part = self._of_edge(edge)
+        return None if part is None else _joined(self._reach(edge.source), part)
 
     def _definitions(self, offsets: frozenset[int]) -> dict[str, tuple[Definition, ...]]:
         if self._reaching is None:

@@ -282,10 +282,10 @@ class ControlFlow:
     ) -> str:
         """The graph as SVG: blocks with their source lines (where the file is there) and instructions.
 
-        Edges show their kind, or what ``label`` returns for them. Blocks in loops are yellow, handlers red, blocks that
-        cannot be reached grey. Edges of the kind RAISE are there only where a block has no other; without
-        ``exceptions``, neither these nor those of the kind EXCEPTION. ``limit``: instructions of a block that are
-        shown.
+        Edges show their condition (see ``conditions``) or their kind, or what ``label`` returns for them. Blocks in
+        loops are yellow, handlers red, blocks that cannot be reached grey. Edges of the kind RAISE are there only where
+        a block has no other; without ``exceptions``, neither these nor those of the kind EXCEPTION. ``limit``:
+        instructions of a block that are shown.
         """
         from equip.analysis.pictures import contents, svg
 

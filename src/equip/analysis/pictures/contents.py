@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from equip.code.instruction import Instruction
 
 Label = Callable[["Edge"], "str | None"]
-"""What stands at an edge; None or an empty string for the name of its kind."""
+"""What stands at an edge; None or an empty string: the name of its kind."""
 
 WIDEST: Final = 72
 """Letters of a line of text; longer ones are cut."""
@@ -57,8 +57,9 @@ def flow_figure(
         )
         for block in shown
     ]
+    labels = label if label is not None else conditions(flow)
     arrows = tuple(
-        Arrow(edge.source.index, edge.target.index, _cut(label_of(edge, label), 44), edge.kind.name.lower())
+        Arrow(edge.source.index, edge.target.index, _cut(label_of(edge, labels), 44), edge.kind.name.lower())
         for edge in edges
     )
     groups = (
@@ -94,9 +95,16 @@ def tree_figure(tree: DominatorTree, *, post: bool = False, source: bool = True)
     return Figure(f"{'post-dominator' if post else 'dominator'} tree of {flow.code.co_qualname}", boxes, arrows)
 
 
-def label_of(edge: Edge, label: Label | None = None) -> str:
+def conditions(flow: ControlFlow) -> Label:
+    """The conditions of edges, as far as they can be rebuilt."""
+    from equip.analysis.conditions import Conditions
+
+    return Conditions(flow).source_of
+
+
+def label_of(edge: Edge, label: Label) -> str:
     """What stands at an edge."""
-    found = label(edge) if label is not None else None
+    found = label(edge)
     return found or ("" if edge.kind.name in _UNMARKED else edge.kind.value)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from equip.analysis.pictures.contents import Label, block_text, label_of
+from equip.analysis.pictures.contents import Label, block_text, conditions, label_of
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import ControlFlow
@@ -12,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def networkx() -> Any:
-    """The library. Raises ``ImportError`` that says what to do where it is not installed."""
+    """The library, which equip does not need otherwise. Raises ``ImportError`` where it is not installed."""
     try:
-        import networkx
+        return importlib.import_module("networkx")
     except ImportError as error:
         raise ImportError("to_networkx() needs networkx, which is not installed: pip install networkx") from error
-    return networkx
 
 
 def flow_graph(flow: ControlFlow, label: Label | None = None) -> Any:
     graph = networkx().MultiDiGraph(name=flow.code.co_qualname)
     for block in flow.nodes:
         graph.add_node(block, start=block.start, end=block.end, lines=block.lines, label=block_text(flow, block))
+    labels = label if label is not None else conditions(flow)
     for edge in flow.edges:
-        graph.add_edge(edge.source, edge.target, key=edge.kind.name, kind=edge.kind, label=label_of(edge, label))
+        graph.add_edge(edge.source, edge.target, key=edge.kind.name, kind=edge.kind, label=label_of(edge, labels))
     return graph
 
 

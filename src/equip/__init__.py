@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge, EdgeKind
     from equip.analysis.dominators import DominatorTree
     from equip.analysis.loops import Loop
+    from equip.analysis.verify import Problem, check, verify
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.memory import instrument_code
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         PycError,
         SnippetError,
         UnsupportedPythonError,
+        VerificationError,
     )
     from equip.inject.request import JoinPoint
     from equip.instrumentation import BytecodeObject, Instrumentation, Program
@@ -38,12 +40,14 @@ _HOMES = {
     "equip.analysis.controlflow": "BasicBlock ControlFlow Edge EdgeKind",
     "equip.analysis.dominators": "DominatorTree",
     "equip.analysis.loops": "Loop",
+    "equip.analysis.verify": "Problem check verify",
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.memory": "instrument_code",
     "equip.delivery.report": "FileReport Report",
     "equip.delivery.state": "restore status",
-    "equip.errors": "EquipError InvalidCodeError JoinPointError PycError SnippetError UnsupportedPythonError",
+    "equip.errors": "EquipError InvalidCodeError JoinPointError PycError SnippetError UnsupportedPythonError "
+    "VerificationError",
     "equip.inject.request": "JoinPoint",
     "equip.instrumentation": "BytecodeObject Instrumentation Program",
     "equip.program.declarations": "ImportDeclaration MethodDeclaration ModuleDeclaration TypeDeclaration",
@@ -73,6 +77,7 @@ __all__ = [
     "MethodVisitor",
     "ModuleDeclaration",
     "ModuleVisitor",
+    "Problem",
     "Program",
     "PycError",
     "Report",
@@ -80,10 +85,13 @@ __all__ = [
     "SnippetError",
     "TypeDeclaration",
     "UnsupportedPythonError",
+    "VerificationError",
+    "check",
     "instrument_code",
     "provenance",
     "restore",
     "status",
+    "verify",
 ]
 
 

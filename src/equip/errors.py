@@ -25,3 +25,15 @@ class JoinPointError(EquipError):
 
 class PycError(EquipError):
     """A .pyc file (or the source it belongs to) cannot be read, trusted or written."""
+
+
+class VerificationError(EquipError):
+    """Code that could break the interpreter. ``problems`` has what is wrong, each with its rule and place."""
+
+    def __init__(self, problems: tuple[object, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        count = f"{len(self.problems)} problems" if len(self.problems) > 1 else "one problem"
+        return "\n".join((f"the code could break the interpreter, {count}:", *map(str, self.problems)))

@@ -214,8 +214,6 @@ INTRINSIC_2_RESULTS: Final = {1: "rest", 4: "function"}
 
 NULL_BELOW_CALLABLE: Final = isa.MINOR <= 12
 """Calls have NULL or a method below what is called or its object; newer ones above."""
-BOOLS_ASKED: Final = "TO_BOOL" in isa.OP
-"""Branches take a bool, since TO_BOOL has made it."""
 COMPARE_BOOL: Final = 16 if isa.MINOR >= 13 else 0
 """The bit of COMPARE_OP's argument that makes its result a bool."""
 COMPARE_SHIFT: Final = 0 if isa.MINOR == 11 else 4 if isa.MINOR == 12 else 5

@@ -81,16 +81,16 @@ def _check_one(code: CodeType) -> list[Problem]:
         decoded = Decoded(code)
     except InvalidCodeError as error:
         faults = list(damage.faults(code)) or [Fault("damaged", str(error))]
-        return _problems(code, faults, [])
+        return _problems(code, faults)
     faults = list(structure.faults(decoded))
     if faults:
-        return _problems(code, faults, [])
+        return _problems(code, faults)
     failure = Interpretation(decoded).run()
-    return _problems(code, failure[:1], failure[1]) if failure else []
+    return _problems(code, failure[:1], decoded, failure[1]) if failure else []
 
 
-def _problems(code: CodeType, faults: Iterable[Fault], trace: Trace) -> list[Problem]:
-    listing = _listing(trace)
+def _problems(code: CodeType, faults: Iterable[Fault], decoded: Decoded | None = None, trace: Trace | None = None) -> list[Problem]:
+    listing = _listing(decoded, trace) if decoded and trace else ()
     return [
         Problem(
             fault.rule,
@@ -116,9 +116,10 @@ def _line(code: CodeType, unit: int) -> int | None:
     return lines[unit] if unit < len(lines) else None
 
 
-def _listing(trace: Trace) -> tuple[str, ...]:
+def _listing(decoded: Decoded, trace: Trace) -> tuple[str, ...]:
     shown = []
-    for word, stack in trace[-_AROUND:]:
+    for index, stack in trace[-_AROUND:]:
         values = ", ".join(map(kinds.shown, stack))
-        shown.append(f"{2 * word.at:>6} {isa.OPNAMES[word.opcode]:<28} {word.arg:<6} [{values}]")
+        name = isa.OPNAMES[decoded.opcodes[index]]
+        shown.append(f"{2 * decoded.at[index]:>6} {name:<28} {decoded.args[index]:<6} [{values}]")
     return tuple(shown)

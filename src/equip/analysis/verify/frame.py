@@ -31,7 +31,7 @@ class Frame:
         self.constants = [kinds.of_constant(constant) for constant in code.co_consts]
         self.free = len(code.co_freevars)
         self.flags = code.co_flags
-        self.iterable = bool(code.co_varnames) and code.co_varnames[0] == ".0"
+        self.iterable = code.co_argcount > 0 and code.co_varnames[0] == ".0"
         parameters = code.co_argcount + code.co_kwonlyargcount
         parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
         self.stack: list[int] = []

@@ -11,61 +11,68 @@ from typing import Final
 
 from equip import isa
 from equip.analysis.verify import kinds
-from equip.analysis.verify.decoded import Decoded, Word, target_of
+from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.frame import Frame, State, join
 from equip.analysis.verify.meaning import BRANCHES, ON_NONE, ON_NOT_NONE, STEPS, pushed
 from equip.analysis.verify.problem import Fault
 from equip.code.exceptions import Handler
 
 _COPY: Final = isa.OP["COPY"]
-Trace = list[tuple[Word, tuple[int, ...]]]
+_ON_NONE: Final = ON_NONE | ON_NOT_NONE
+_QUIET: Final = bytes(opcode in isa.QUIET for opcode in range(256))
+Trace = list[tuple[int, tuple[int, ...]]]
+"""Instructions, by their index, and the stack before each."""
 
 
 class Interpretation:
     """The states of one code object."""
 
+    __slots__ = ("args", "block_at", "changed", "decoded", "first", "frame", "handlers", "limit", "opcodes", "states")
+
     def __init__(self, decoded: Decoded) -> None:
+        starts = decoded.shape.starts
         self.decoded = decoded
+        self.opcodes, self.args = decoded.opcodes, decoded.args
         self.frame = Frame(decoded)
         self.limit = decoded.code.co_stacksize
-        starts = decoded.shape.starts
         self.block_at = {start: number for number, start in enumerate(starts)}
-        self.words = self._words_by_block(starts)
-        self.handlers: list[Handler | None] = [None] * len(starts)
+        self.first = [*map(decoded.index, starts), len(decoded.opcodes)]
+        self.handlers: list[Handler | None] | None = None
         if decoded.handlers:
             self.handlers = [decoded.handlers[h] if h >= 0 else None for h in decoded.shape.handlers]
         self.states: list[State | None] = [None] * len(starts)
         self.changed = bytearray(len(starts))
 
-    def _words_by_block(self, starts: object) -> list[list[Word]]:
-        decoded = self.decoded
-        first = [decoded.first[start] for start in decoded.shape.starts]
-        return [decoded.words[a:b] for a, b in zip(first, [*first[1:], len(decoded.words)], strict=True)]
-
     def run(self) -> tuple[Fault, Trace] | None:
         """The first broken invariant, with the stacks before the instructions that lead to it."""
         self.states[0] = self.frame.state()
-        self.changed[0] = 1
         block = 0
-        while (block := self.changed.find(1)) >= 0:
-            self.changed[block] = 0
+        changed = self.changed
+        while block >= 0:
+            changed[block] = 0
             try:
                 self._run_block(block)
             except Fault as fault:
-                return fault, self._trace(block, fault.unit)
+                return fault, self._trace(block, fault)
+            block = changed.find(1)
         return None
 
-    def _trace(self, block: int, unit: int) -> Trace:
+    def _trace(self, block: int, fault: Fault) -> Trace:
+        """Run a block again as far as it goes, and say where that is."""
         trace: Trace = []
         state = self.states[block]
         assert state is not None
-        self.frame.put(state)
-        for word in self.words[block]:
-            trace.append((word, tuple(self.frame.stack)))
-            if word.at == unit:
+        frame = self.frame
+        frame.put(state)
+        for index in range(self.first[block], self.first[block + 1]):
+            trace.append((index, tuple(frame.stack)))
+            try:
+                STEPS[self.opcodes[index]](frame, self.args[index])
+            except Fault:
                 break
-            if word.opcode in STEPS:
-                STEPS[word.opcode](self.frame, word.arg)
+            if len(frame.stack) > self.limit or fault.unit == index:
+                break
+        fault.unit = self.decoded.at[trace[-1][0]]
         return trace
 
     def _run_block(self, block: int) -> None:
@@ -73,47 +80,45 @@ class Interpretation:
         state = self.states[block]
         assert state is not None
         frame.put(state)
-        handler = self.handlers[block]
-        word = self.words[block][0]
-        try:
-            if word.opcode in isa.PUSHES_FRAMES and block:
-                self._raise_before(block, word)
-            if handler is None:
-                for word in self.words[block]:
-                    if word.opcode in STEPS:
-                        STEPS[word.opcode](frame, word.arg)
-                        if len(frame.stack) > self.limit:
-                            self._overflow(len(frame.stack))
-            else:
-                last = None
-                for word in self.words[block]:
-                    last = self._covered(word, handler, last)
-            self._leave(block, word)
-        except Fault as fault:
-            fault.unit = word.at if fault.unit < 0 else fault.unit
-            raise
-
-    def _covered(self, word: Word, handler: Handler, last: State | None) -> State | None:
-        """Run an instruction that a handler covers; the state that last went to the handler."""
-        frame = self.frame
-        before = len(frame.stack)
-        quiet = word.opcode in isa.QUIET
-        if not quiet:
-            now = State(tuple(frame.stack[: handler.depth]), frame.bound, frame.cells)
-        if word.opcode in STEPS:
-            STEPS[word.opcode](frame, word.arg)
-            floor = min(before, len(frame.stack) - pushed(word.opcode, word.arg))
-            if len(frame.stack) > self.limit:
-                self._overflow(len(frame.stack))
+        first, last = self.first[block], self.first[block + 1]
+        handler = None
+        if self.handlers is not None:
+            handler = self.handlers[block]
+            if block and self.opcodes[first] in isa.PUSHES_FRAMES:
+                self._raise_before(block, first)
+        if handler is not None:
+            self._run_covered(first, last, handler)
         else:
-            floor = before - (word.opcode in isa.TRUE_JUMPS or word.opcode in isa.FALSE_JUMPS)
-        if quiet:
-            return last
-        if floor < handler.depth:
-            raise Fault("handler", f"expected at least {handler.depth} values that stay for the handler, found {floor}")
-        if now != last:
-            self._enter_handler(handler, now)
-        return now
+            stack, limit, steps = frame.stack, self.limit, STEPS
+            for opcode, arg in zip(self.opcodes[first:last], self.args[first:last], strict=True):
+                steps[opcode](frame, arg)
+                if len(stack) > limit:
+                    self._overflow(len(stack))
+        self._leave(block, last - 1)
+
+    def _run_covered(self, first: int, last: int, handler: Handler) -> None:
+        """Run instructions that a handler covers; what differs from what it has seen goes to it."""
+        frame, steps, limit, depth = self.frame, STEPS, self.limit, handler.depth
+        stack = frame.stack
+        bound, cells = -1, -1
+        kept: list[int] = []
+        for index in range(first, last):
+            opcode, arg = self.opcodes[index], self.args[index]
+            if _QUIET[opcode]:
+                steps[opcode](frame, arg)
+            else:
+                before = len(stack)
+                now, was_bound, was_cells = stack[:depth], frame.bound, frame.cells
+                steps[opcode](frame, arg)
+                floor = len(stack) - pushed(opcode, arg)
+                if floor < depth or before < depth:
+                    found = min(floor, before)
+                    raise Fault("handler", f"expected at least {depth} values that stay for the handler, found {found}", index)
+                if was_bound != bound or now != kept or was_cells != cells:
+                    kept, bound, cells = now, was_bound, was_cells
+                    self._enter_handler(handler, State(tuple(kept), bound, cells))
+            if len(stack) > limit:
+                self._overflow(len(stack))
 
     def _enter_handler(self, handler: Handler, now: State) -> None:
         pushes = (kinds.LASTI, kinds.EXC) if handler.lasti else (kinds.EXC,)
@@ -121,41 +126,42 @@ class Interpretation:
             self._overflow(handler.depth + len(pushes))
         self._enter(self.block_at[handler.target], State(now.stack + pushes, now.bound, now.cells))
 
-    def _raise_before(self, block: int, word: Word) -> None:
+    def _raise_before(self, block: int, index: int) -> None:
         """What a called function raises is looked up at the code unit before the call."""
-        handler, own = self.handlers[block - 1], self.handlers[block]
-        if handler is None or handler == own or self.decoded.first.get(word.at) is None:
+        assert self.handlers is not None
+        handler = self.handlers[block - 1]
+        if handler is None or handler == self.handlers[block]:
             return
         frame = self.frame
         if handler.depth > len(frame.stack) - 1:
-            raise Fault("handler", "expected no handler with more values on the stack for what is called here to raise to")
+            raise Fault("handler", "expected fewer values on the stack in the handler of the code unit before a call", index)
         self._enter_handler(handler, State(tuple(frame.stack[: handler.depth]), frame.bound, frame.cells))
 
-    def _leave(self, block: int, word: Word) -> None:
-        """Go on from the last instruction of a block."""
-        frame, opcode = self.frame, word.opcode
-        branch = BRANCHES.get(opcode)
-        if branch is not None:
-            stack = branch(frame, word.arg)
+    def _leave(self, block: int, last: int) -> None:
+        """Go on from the last instruction of a block; branches left the stack as it is at their target to this."""
+        frame, opcode = self.frame, self.opcodes[last]
+        if opcode in BRANCHES:
+            stack = BRANCHES[opcode](frame, self.args[last])
             if max(len(stack), len(frame.stack)) > self.limit:
                 self._overflow(max(len(stack), len(frame.stack)))
-            stack = self._known_exception(block, opcode, stack)
-            self._enter(self.block_at[target_of(word)], State(tuple(stack), frame.bound, frame.cells))
-            self._enter(block + 1, frame.state())
+            if opcode in _ON_NONE:
+                stack = self._known_exception(last, opcode, stack)
+            state = frame.state()
+            there = state if stack is frame.stack else State(tuple(stack), frame.bound, frame.cells)
+            self._enter(self.block_at[self.decoded.target(last)], there)
+            self._enter(block + 1, state)
         elif opcode in isa.UNCONDITIONAL:
-            self._enter(self.block_at[target_of(word)], frame.state())
+            self._enter(self.block_at[self.decoded.target(last)], frame.state())
         elif opcode not in isa.LEAVING:
             self._enter(block + 1, frame.state())
 
-    def _known_exception(self, block: int, opcode: int, stack: list[int]) -> list[int]:
-        """Behind COPY 1 and a test for None, what is left on top is known to be an exception on one of the ways."""
-        words = self.words[block]
-        frame = self.frame
-        if len(words) > 1 and words[-2].opcode == _COPY and words[-2].arg == 1 and frame.stack:
+    def _known_exception(self, last: int, opcode: int, stack: list[int]) -> list[int]:
+        """Behind COPY 1 and a test for None, what is left on top is known to be no None on one of the ways."""
+        if last and self.opcodes[last - 1] == _COPY and self.args[last - 1] == 1 and stack:
             if opcode in ON_NONE:
                 stack = list(stack)
-                frame.stack[-1] &= ~kinds.NONE
-            elif opcode in ON_NOT_NONE:
+                self.frame.stack[-1] &= ~kinds.NONE
+            else:
                 stack = [*stack[:-1], stack[-1] & ~kinds.NONE]
         return stack
 

@@ -109,6 +109,47 @@ def _row(opcode: int, frame: Frame, arg: int) -> None:
     effect_of(opcode, arg).apply(frame)
 
 
+def _step_of(opcode: int) -> Step:
+    """What a row does. The frequent shapes, of few inputs and new outputs, do without a loop."""
+    if opcode in _USES_ARGUMENT:
+        return partial(_row, opcode)
+    effect = effect_of(opcode, 0)
+    if effect.fixed is None or len(effect.denied) > 2:
+        return lambda frame, arg: effect.apply(frame)
+    fixed, count = effect.fixed, len(effect.denied)
+    if not count:
+        return (lambda frame, arg: frame.stack.extend(fixed)) if fixed else _nothing
+    if count == 1:
+        return _one_input(effect, effect.denied[0], fixed)
+    return _two_inputs(effect, *effect.denied, fixed)
+
+
+def _one_input(effect: Effect, denied: int, fixed: list[int]) -> Step:
+    def step(frame: Frame, arg: int) -> None:
+        stack = frame.stack
+        if stack and not stack[-1] & denied:
+            stack[-1:] = fixed
+        else:
+            effect.apply(frame)
+
+    return step
+
+
+def _two_inputs(effect: Effect, below: int, top: int, fixed: list[int]) -> Step:
+    def step(frame: Frame, arg: int) -> None:
+        stack = frame.stack
+        if len(stack) > 1 and not (stack[-1] & top or stack[-2] & below):
+            stack[-2:] = fixed
+        else:
+            effect.apply(frame)
+
+    return step
+
+
+def _nothing(frame: Frame, arg: int) -> None:
+    """No change: also of branches, which do theirs when their block is left, and of KW_NAMES (see ``structure``)."""
+
+
 # -- slots ------------------------------------------------------------------------------------------------------------
 
 
@@ -246,10 +287,6 @@ def _swap(frame: Frame, place: int) -> None:
     frame.peek(place, SETS["any"], "a value")
     stack = frame.stack
     stack[-1], stack[-place] = stack[-place], stack[-1]
-
-
-def _nothing(frame: Frame, arg: int) -> None:
-    """KW_NAMES: its names are checked with the call behind it."""
 
 
 def _build_tuple(frame: Frame, count: int) -> None:
@@ -422,8 +459,8 @@ def _known(table: dict[str, Step]) -> dict[int, Step]:
     return {isa.OP[name]: step for name, step in table.items() if name in isa.OP}
 
 
-STEPS: Final[dict[int, Step]] = {
-    **{opcode: partial(_row, opcode) for opcode in effects.ROWS},
+_OWN_STEPS: Final[dict[int, Step]] = {
+    **{opcode: _step_of(opcode) for opcode in effects.ROWS},
     **_known(
         {
             "BUILD_TUPLE": _build_tuple,
@@ -471,29 +508,46 @@ STEPS: Final[dict[int, Step]] = {
     ),
 }
 
-_TRUTH: Final = partial(_pop_jump, kinds.BOOL, "bool") if effects.BOOLS_ASKED else partial(_pop_jump, OBJECT, "object")
-_IS_NONE: Final = partial(_pop_jump, OBJECT, "object")
+_POP_JUMP: Final = partial(_pop_jump, OBJECT, "object")
 ON_NONE: Final = isa.ops("POP_JUMP_IF_NONE POP_JUMP_FORWARD_IF_NONE POP_JUMP_BACKWARD_IF_NONE")
 """Jumps that are taken when the value is None."""
 ON_NOT_NONE: Final = isa.ops("POP_JUMP_IF_NOT_NONE POP_JUMP_FORWARD_IF_NOT_NONE POP_JUMP_BACKWARD_IF_NOT_NONE")
 _OR_POP: Final = isa.ops("JUMP_IF_TRUE_OR_POP JUMP_IF_FALSE_OR_POP")
 
 BRANCHES: Final[dict[int, Branch]] = {
-    **dict.fromkeys(isa.TRUE_JUMPS | isa.FALSE_JUMPS, _TRUTH),
-    **dict.fromkeys(ON_NONE | ON_NOT_NONE, _IS_NONE),
+    **dict.fromkeys(isa.TRUE_JUMPS | isa.FALSE_JUMPS, _POP_JUMP),
     **dict.fromkeys(_OR_POP, _jump_or_pop),
     isa.OP["FOR_ITER"]: _for_iter,
     isa.OP["SEND"]: _send,
 }
 
-_PUSH_ONE: Final = isa.ops("BUILD_TUPLE CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW COMPARE_OP MAKE_FUNCTION LOAD_FROM_DICT_OR_DEREF")
+_PUSH_ONE: Final = isa.ops(
+    "BUILD_TUPLE CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW COMPARE_OP MAKE_FUNCTION LOAD_FROM_DICT_OR_DEREF"
+)
+_LOADS: Final = isa.ops(
+    "LOAD_FAST LOAD_FAST_CHECK LOAD_DEREF LOAD_CLASSDEREF LOAD_CLOSURE LOAD_CONST LOAD_FAST_LOAD_FAST COPY"
+)
 _STAY: Final = isa.ops("YIELD_VALUE RETURN_GENERATOR RESUME")
+_TESTS: Final = frozenset(BRANCHES) - isa.ops("FOR_ITER")
 
 
 def pushed(opcode: int, arg: int) -> int:
-    """How many of the values on the stack behind an instruction were not there when it could still raise."""
-    if opcode in _STAY:
-        return 0
+    """How many values of the stack behind an instruction were not there when it could still raise.
+
+    For branches, of the stack before: what they take is taken then.
+    """
+    if opcode in _PUSHED:
+        return _PUSHED[opcode]
     if opcode in effects.ROWS:
         return effect_of(opcode, arg).pushed
-    return opcode in _PUSH_ONE
+    return 0
+
+
+_PUSHED: Final[dict[int, int]] = {
+    **dict.fromkeys(_PUSH_ONE | _LOADS | _TESTS, 1),
+    **dict.fromkeys(_STAY, 0),
+    **{opcode: effect_of(opcode, 0).pushed for opcode in effects.ROWS if opcode not in _USES_ARGUMENT | _STAY},
+}
+
+STEPS: Final[list[Step]] = [_OWN_STEPS.get(opcode, _nothing) for opcode in range(256)]
+"""By opcode; what changes nothing, or is a branch, does nothing."""

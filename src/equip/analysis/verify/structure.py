@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
+from itertools import compress
+from operator import gt, lt
 from types import CodeType
 from typing import Final
 
 from equip import isa
-from equip.analysis.verify.decoded import Decoded, target_of
+from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
 from equip.isa import effects
 
@@ -30,16 +32,15 @@ _POP_TOP: Final = isa.OP["POP_TOP"]
 _RESUME: Final = isa.RESUME
 _YIELD: Final = isa.OP["YIELD_VALUE"]
 _SEND: Final = isa.OP["SEND"]
-_PROLOGUE: Final = frozenset({_COPY_FREE_VARS, _MAKE_CELL, _RETURN_GENERATOR, _POP_TOP, isa.OP["NOP"]})
-_EARLY: Final = isa.ops("LOAD_FAST LOAD_FAST_BORROW GET_ITER") if effects.EARLY_ITERATION else frozenset()
+_IN_PROLOGUE: Final = bytes([_COPY_FREE_VARS, _MAKE_CELL, _RETURN_GENERATOR, _POP_TOP, isa.OP["NOP"]])
+_EARLY: Final = bytes(isa.ops("LOAD_FAST LOAD_FAST_BORROW GET_ITER" if effects.EARLY_ITERATION else ""))
 _SEND_AT: Final = isa.OP.get(effects.SEND_COMPANION, -1)
-_LOOP_AT: Final = [isa.OP[name] for name in effects.LOOP_COMPANIONS]
+_LOOP_AT: Final = bytes(isa.OP[name] for name in effects.LOOP_COMPANIONS)
 _PAIR: Final = isa.kind("pair")
 _KW_NAMES: Final = isa.OP.get("KW_NAMES", -1)
 _PRECALL: Final = isa.OP.get("PRECALL", -1)
 _CALL: Final = isa.OP["CALL"]
 _FOR_ITER: Final = isa.OP["FOR_ITER"]
-_COMPARE: Final = isa.OP["COMPARE_OP"]
 
 
 def faults(decoded: Decoded) -> Iterator[Fault]:
@@ -79,126 +80,166 @@ def _locations(code: CodeType) -> Iterator[Fault]:
 
 # -- arguments --------------------------------------------------------------------------------------------------------
 
-
-def _limits(decoded: Decoded) -> list[tuple[int, int, str]]:
-    """By opcode: the least and greatest argument, and what it is about."""
-    code = decoded.code
-    found = list(_FIXED)
-    consts, names, slots = len(code.co_consts) - 1, len(code.co_names), len(decoded.slots) - 1
-    for opcode in isa.CONST_OPS:
-        found[opcode] = (0, consts, "co_consts")
-    for opcode, shift in isa.NAME_SHIFT.items():
-        found[opcode] = (0, (names << shift) - 1, "co_names")
-    for opcode in isa.SLOT_OPS:
-        found[opcode] = (0, slots, "the variables")
-    free = len(code.co_freevars)
-    found[_COPY_FREE_VARS] = (free, free, "the free variables")
-    return found
-
-
 _ANY: Final = 1 << 32
-_FIXED: Final = [(0, _ANY, "") for _ in range(256)]
-for _opcode, (_low, _high) in effects.ARGUMENT_LIMITS.items():
-    _FIXED[_opcode] = (_low, _high or _ANY, "the interpreter's tables") if _high or not _low else (_low, _ANY, "the stack")
+_POOLS: Final = ("co_consts", "co_names", "co_names", "co_names", "the variables", "nothing", "two variables")
+"""What the first classes of arguments are about; the others are about tables of the interpreter."""
+_LOW: Final = bytes(effects.ARGUMENT_LIMITS.get(opcode, (0, 0))[0] for opcode in range(256))
+_TABLE_LIMITS: Final = sorted({high for low, high in effects.ARGUMENT_LIMITS.values() if high or not low})
+
+
+def _class_of(opcode: int) -> int:
+    operand = isa.OPERAND[opcode]
+    if operand == "const":
+        return 0
+    if operand.startswith("name"):
+        return 1 + isa.NAME_SHIFT[opcode]
+    if operand == "slot":
+        return 4
+    if operand == "pair":
+        return 6
+    low, high = effects.ARGUMENT_LIMITS.get(opcode, (1, 0))
+    return 7 + _TABLE_LIMITS.index(high) if high or not low else 5
+
+
+_CLASSES: Final = bytes(_class_of(opcode) for opcode in range(256))
+_IS_PAIR: Final = bytes(opcode in _PAIR for opcode in range(256))
+_ALLOWED: Final = bytes(opcode for opcode in range(256) if opcode not in effects.NEVER)
 
 
 def _arguments(decoded: Decoded) -> Iterator[Fault]:
-    limits = _limits(decoded)
-    slots = len(decoded.slots)
-    for word in decoded.words:
-        at, opcode, arg, _ = word
-        low, high, pool = limits[opcode]
+    code, opcodes, args = decoded.code, decoded.opcodes, decoded.args
+    names, slots = len(code.co_names), len(decoded.slots)
+    limits = [len(code.co_consts) - 1, names - 1, 2 * names - 1, 4 * names - 1, slots - 1, _ANY, 255, *_TABLE_LIMITS]
+    high = map(limits.__getitem__, opcodes.translate(_CLASSES))
+    if any(map(gt, args, high)) or any(map(lt, args, opcodes.translate(_LOW))):
+        yield from _out_of_range(decoded, limits)
+    if opcodes.translate(None, _ALLOWED):
+        for at, opcode in zip(decoded.at, opcodes, strict=True):
+            if opcode in effects.NEVER:
+                yield Fault("opcode", f"expected an instruction of a program, found {isa.OPNAMES[opcode]}", at)
+    if slots < 16:
+        for pair in set(compress(args, opcodes.translate(_IS_PAIR))):
+            if pair >> 4 >= slots or pair & 15 >= slots:
+                at = next(decoded.at[i] for i, op in enumerate(opcodes) if op in _PAIR and args[i] == pair)
+                yield Fault("argument", f"expected two of {slots} variables, found {pair >> 4} and {pair & 15}", at)
+
+
+def _out_of_range(decoded: Decoded, limits: list[int]) -> Iterator[Fault]:
+    for at, opcode, arg in zip(decoded.at, decoded.opcodes, decoded.args, strict=True):
+        group = _CLASSES[opcode]
+        low, high = _LOW[opcode], limits[group]
         if not low <= arg <= high:
-            yield Fault("argument", f"expected an argument from {low} to {high}, for {pool}, found {arg}", at)
-        elif opcode in effects.NEVER:
-            yield Fault("opcode", f"expected an instruction of a program, found {isa.OPNAMES[opcode]}", at)
-        elif opcode in _PAIR and (arg > 255 or (arg >> 4) >= slots or (arg & 15) >= slots):
-            yield Fault("argument", f"expected two of {slots} variables, found {arg >> 4} and {arg & 15}", at)
-        elif opcode == _COMPARE and arg >> effects.COMPARE_SHIFT > 5:
-            yield Fault("argument", f"expected one of 6 comparisons, found {arg >> effects.COMPARE_SHIFT}", at)
+            pool = _POOLS[group] if group < len(_POOLS) else "the interpreter's tables"
+            shown = f"from {low} to {high}, for {pool}" if high != _ANY else f"of {low} or more"
+            yield Fault("argument", f"expected an argument {shown}, found {arg}", at)
 
 
 # -- what belongs together --------------------------------------------------------------------------------------------
 
 
 def _prologue(decoded: Decoded) -> Iterator[Fault]:
-    code, words = decoded.code, decoded.words
-    opcodes = [word.opcode for word in words]
+    code, opcodes, at = decoded.code, decoded.opcodes, decoded.at
     free = len(code.co_freevars)
-    copies = [index for index, opcode in enumerate(opcodes) if opcode == _COPY_FREE_VARS]
-    if copies != ([0] if free else []):
-        expected = "COPY_FREE_VARS as the first instruction" if free else "no COPY_FREE_VARS without free variables"
-        yield Fault("prologue", f"expected {expected}, found it at {copies}", 0)
-    if _RESUME not in opcodes:
+    if opcodes.count(_COPY_FREE_VARS) != bool(free) or (free and (opcodes[0], decoded.args[0]) != (_COPY_FREE_VARS, free)):
+        yield Fault("prologue", f"expected {f'COPY_FREE_VARS {free} first' if free else 'no COPY_FREE_VARS'}", 0)
+    resume = opcodes.find(_RESUME)
+    if resume < 0:
         yield Fault("prologue", "expected a RESUME, found none", 0)
         return
-    resume = opcodes.index(_RESUME)
-    odd = next((word for word in words[:resume] if word.opcode not in _PROLOGUE), None)
-    if odd is not None:
-        yield Fault("prologue", f"expected nothing but the prologue before RESUME, found {isa.OPNAMES[odd.opcode]}", odd.at)
-    starts = [index for index, opcode in enumerate(opcodes) if opcode == _RETURN_GENERATOR]
+    odd = opcodes[:resume].translate(None, _IN_PROLOGUE)
+    if odd:
+        shown = isa.OPNAMES[odd[0]]
+        yield Fault("prologue", f"expected nothing but the prologue before RESUME, found {shown}", at[opcodes.index(odd[0])])
+    start = opcodes.find(_RETURN_GENERATOR)
     is_generator = bool(code.co_flags & _GENERATORS)
-    if len(starts) != is_generator:
-        found = f"{len(starts)} RETURN_GENERATOR and co_flags {code.co_flags:#x}"
+    if opcodes.count(_RETURN_GENERATOR) != is_generator:
+        found = f"{opcodes.count(_RETURN_GENERATOR)} RETURN_GENERATOR and co_flags {code.co_flags:#x}"
         yield Fault("generator", f"expected one RETURN_GENERATOR in a generator and none elsewhere, found {found}")
         return
-    last = resume
-    if starts:
-        last = starts[0]
-        if opcodes[last + 1 : last + 3] != [_POP_TOP, _RESUME]:
-            yield Fault("generator", "expected POP_TOP and RESUME behind RETURN_GENERATOR", words[last].at)
-        if last > resume and not _EARLY.issuperset(opcodes[resume + 1 : last]):
-            yield Fault("generator", "expected RETURN_GENERATOR in the prologue", words[last].at)
+    if start >= 0:
+        if opcodes[start + 1 : start + 3] != bytes([_POP_TOP, _RESUME]):
+            yield Fault("generator", "expected POP_TOP and RESUME behind RETURN_GENERATOR", at[start])
+        if start > resume and opcodes[resume + 1 : start].translate(None, _EARLY):
+            yield Fault("generator", "expected RETURN_GENERATOR in the prologue", at[start])
     elif _YIELD in opcodes:
-        yield Fault("generator", "expected no YIELD_VALUE outside a generator", words[opcodes.index(_YIELD)].at)
-    end = words[last].at
-    for word in words:
-        if word.opcode in isa.JUMPS and 0 <= target_of(word) <= end and word.opcode not in _BACK_COMPANIONS:
-            yield Fault("prologue", f"expected no jump into the prologue, found one to offset {2 * target_of(word)}", word.at)
+        yield Fault("generator", "expected no YIELD_VALUE outside a generator", at[opcodes.index(_YIELD)])
+    end = at[max(start, resume)]
+    starts = decoded.shape.starts
+    if len(starts) > 1 and starts[1] <= end:
+        yield from _jumps_into(decoded, end)
+
+
+def _jumps_into(decoded: Decoded, end: int) -> Iterator[Fault]:
+    """Jumps, and handlers, that lead into the prologue, which ends at code unit ``end``."""
+    for index, opcode in enumerate(decoded.opcodes):
+        if opcode in isa.JUMPS and decoded.target(index) <= end and opcode not in _BACK_COMPANIONS:
+            shown = f"one to offset {2 * decoded.target(index)}"
+            yield Fault("prologue", f"expected no jump into the prologue, found {shown}", decoded.at[index])
+    for handler in decoded.handlers:
+        if handler.target <= end:
+            yield Fault("prologue", f"expected no handler in the prologue, found one at offset {2 * handler.target}", end)
 
 
 _BACK_COMPANIONS: Final = isa.COMPANION_JUMPS & isa.BACKWARD
+_COMPANIONS: Final = isa.matcher(frozenset({_FOR_ITER, _SEND, _YIELD, _RESUME, _KW_NAMES, _PRECALL} - {-1}))
 
 
 def _companions(decoded: Decoded) -> Iterator[Fault]:
     """Instructions that the interpreter expects beside others."""
-    words, first = decoded.words, decoded.first
-    before = -2
-    targets: set[int] | None = None
-    for index, word in enumerate(words):
-        at, opcode, arg, end = word
-        if opcode == _FOR_ITER and _LOOP_AT:
-            there = first[end + arg]
-            if [w.opcode for w in words[there : there + len(_LOOP_AT)]] != _LOOP_AT:
-                expected = " and ".join(effects.LOOP_COMPANIONS)
-                yield Fault("companion", f"expected {expected} at the target of FOR_ITER", at)
-        elif opcode == _SEND and _SEND_AT >= 0 and words[first[end + arg]].opcode != _SEND_AT:
-            yield Fault("companion", "expected END_SEND at the target of SEND", at)
-        elif opcode == _RESUME:
-            location = arg & effects.RESUME_LOCATION
-            if (before == _YIELD) != (location > 0):
-                yield Fault("companion", f"expected RESUME {'from 1' if before == _YIELD else '0'}, found {arg}", at)
-            elif location:
-                if targets is None:
-                    targets = {target_of(w) for w in words if w.opcode in isa.JUMPS} | {h.target for h in decoded.handlers}
-                waits = index > 1 and words[index - 2].opcode == _SEND
-                if at in targets or (location > 1 and (not waits or words[index - 1].at in targets)):
-                    yield Fault("companion", "expected SEND, YIELD_VALUE and RESUME in one piece", at)
-        if before == _YIELD and opcode != _RESUME:
-            yield Fault("companion", f"expected RESUME behind YIELD_VALUE, found {isa.OPNAMES[opcode]}", at)
-        if before == _KW_NAMES and opcode not in (_PRECALL, _CALL):
-            yield Fault("call-names", f"expected a call behind KW_NAMES, found {isa.OPNAMES[opcode]}", at)
-        if opcode == _KW_NAMES:
+    opcodes = decoded.opcodes
+    for match in _COMPANIONS.finditer(opcodes):
+        index = match.start()
+        opcode = opcodes[index]
+        if opcode == _PRECALL:
+            if opcodes[index + 1] != _CALL or decoded.args[index + 1] != decoded.args[index]:
+                yield Fault("call-names", "expected CALL with the same argument behind PRECALL", decoded.at[index])
+        elif opcode == _FOR_ITER:
+            if _LOOP_AT:
+                there = decoded.index(decoded.target(index))
+                if opcodes[there : there + len(_LOOP_AT)] != _LOOP_AT:
+                    expected = " and ".join(effects.LOOP_COMPANIONS)
+                    yield Fault("companion", f"expected {expected} at the target of FOR_ITER", decoded.at[index])
+        elif opcode == _SEND:
+            if _SEND_AT >= 0 and opcodes[decoded.index(decoded.target(index))] != _SEND_AT:
+                yield Fault("companion", "expected END_SEND at the target of SEND", decoded.at[index])
+        elif opcode == _KW_NAMES:
             yield from _keywords(decoded, index)
-        elif opcode == _PRECALL and (words[index + 1].opcode != _CALL or words[index + 1].arg != arg):
-            yield Fault("call-names", f"expected CALL {arg} behind PRECALL {arg}", at)
-        before = opcode
+        elif opcode == _YIELD:
+            if opcodes[index + 1] != _RESUME:
+                yield Fault("companion", "expected RESUME behind YIELD_VALUE", decoded.at[index])
+        elif index:
+            yield from _resumption(decoded, index)
+
+
+def _resumption(decoded: Decoded, index: int) -> Iterator[Fault]:
+    opcodes, at = decoded.opcodes, decoded.at
+    location = decoded.args[index] & effects.RESUME_LOCATION
+    yields = opcodes[index - 1] == _YIELD
+    if yields != (location > 0):
+        yield Fault("companion", f"expected RESUME {'from 1' if yields else '0'}, found {location}", at[index])
+    elif location:
+        inside = {at[index], at[index - 1]} if location > 1 else {at[index]}
+        if (location > 1 and opcodes[index - 2] != _SEND) or not inside.isdisjoint(_targets(decoded)):
+            yield Fault("companion", "expected SEND, YIELD_VALUE and RESUME in one piece", at[index])
+
+
+def _targets(decoded: Decoded) -> set[int]:
+    """Where jumps and handlers lead, among the starts of blocks that could be in between."""
+    opcodes = decoded.opcodes
+    found = {decoded.target(match.start()) for match in _JUMPING.finditer(opcodes)}
+    return found | {handler.target for handler in decoded.handlers}
+
+
+_JUMPING: Final = isa.matcher(isa.JUMPS)
 
 
 def _keywords(decoded: Decoded, index: int) -> Iterator[Fault]:
-    at, _, arg, _ = decoded.words[index]
+    at, arg = decoded.at[index], decoded.args[index]
+    behind = decoded.opcodes[index + 1]
+    if behind not in (_PRECALL, _CALL):
+        yield Fault("call-names", f"expected a call behind KW_NAMES, found {isa.OPNAMES[behind]}", at)
     names = decoded.code.co_consts[arg] if arg < len(decoded.code.co_consts) else None
     if type(names) is not tuple or not all(type(name) is str for name in names):
         yield Fault("call-names", f"expected a tuple of names, found {names!r:.60}", at)
-    elif index + 1 < len(decoded.words) and len(names) > decoded.words[index + 1].arg:
-        yield Fault("call-names", f"expected at most {decoded.words[index + 1].arg} names, found {len(names)}", at)
+    elif len(names) > decoded.args[index + 1]:
+        yield Fault("call-names", f"expected at most {decoded.args[index + 1]} names, found {len(names)}", at)

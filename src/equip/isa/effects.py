@@ -85,7 +85,6 @@ LOAD_GLOBAL              11-12 -- null*LOW object
 LOAD_GLOBAL              13-15 -- object null*LOW
 LOAD_LOCALS              12-15 -- object
 LOAD_METHOD              11    object -- maybe object
-LOAD_NAME                11-15 -- object
 LOAD_SMALL_INT           14-15 -- object
 LOAD_SPECIAL             14-15 object -- object maybe+0
 LOAD_SUPER_ATTR          12    object object object -- maybe*LOW object
@@ -131,7 +130,7 @@ OWN: Final = """
 BUILD_TUPLE CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW COPY COPY_FREE_VARS DELETE_DEREF DELETE_FAST DICT_MERGE DICT_UPDATE
 FOR_ITER JUMP_IF_FALSE_OR_POP JUMP_IF_TRUE_OR_POP KW_NAMES LIST_APPEND LIST_EXTEND LOAD_CLASSDEREF LOAD_CLOSURE
 LOAD_COMMON_CONSTANT LOAD_CONST LOAD_DEREF LOAD_FAST LOAD_FAST_AND_CLEAR LOAD_FAST_BORROW
-LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FROM_DICT_OR_DEREF MAKE_CELL MAKE_FUNCTION
+LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FROM_DICT_OR_DEREF LOAD_NAME MAKE_CELL MAKE_FUNCTION
 MAP_ADD POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_JUMP_BACKWARD_IF_FALSE
 POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE
 POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE POP_JUMP_FORWARD_IF_TRUE PRECALL RERAISE RETURN_CONST
@@ -232,5 +231,13 @@ LOOP_COMPANIONS: Final[tuple[str, ...]] = {11: (), 12: ("END_FOR",), 13: ("END_F
 SEND_COMPANION: Final = "END_SEND" if "END_SEND" in isa.OP else ""
 RESUME_LOCATION: Final = 3
 """The bits of RESUME's argument that say what is resumed: 0 a start, 1 a yield, 2 a yield from, 3 an await."""
+PROMISED: Final = {
+    ".type_params": "tuple",
+    ".defaults": "tuple",
+    ".kwdefaults": "dict",
+    "__conditional_annotations__": "set",
+} | ({".0": "iter"} if isa.MINOR <= 14 else {})
+"""Variables that only the compiler makes, and what the interpreter takes for granted of their values. ``.0`` is the
+parameter of a generator expression; whoever calls that by hand with no iterator breaks the promise."""
 EARLY_ITERATION: Final = isa.MINOR >= 15
 """A generator expression makes its iterator before it becomes a generator."""

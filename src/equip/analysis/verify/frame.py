@@ -9,6 +9,7 @@ from equip import isa
 from equip.analysis.verify import kinds
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
+from equip.isa import effects
 
 
 class State(NamedTuple):
@@ -23,7 +24,7 @@ class State(NamedTuple):
 class Frame:
     """A state that changes, and what all states of a code object share."""
 
-    __slots__ = ("bound", "cells", "constants", "flags", "free", "iterable", "slots", "stack")
+    __slots__ = ("bound", "cells", "constants", "flags", "free", "names", "promised", "slots", "stack")
 
     def __init__(self, decoded: Decoded) -> None:
         code = decoded.code
@@ -31,7 +32,12 @@ class Frame:
         self.constants = [kinds.of_constant(constant) for constant in code.co_consts]
         self.free = len(code.co_freevars)
         self.flags = code.co_flags
-        self.iterable = code.co_argcount > 0 and code.co_varnames[0] == ".0"
+        self.names = code.co_names
+        self.promised = {
+            slot: kinds.SETS[effects.PROMISED[name]]
+            for slot, name in enumerate(self.slots)
+            if name in effects.PROMISED and (slot < code.co_argcount or name != ".0")
+        }
         parameters = code.co_argcount + code.co_kwonlyargcount
         parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
         self.stack: list[int] = []

@@ -7,6 +7,7 @@ of the frame from which the reference may be borrowed.
 
 from __future__ import annotations
 
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType
 from typing import Final
 
@@ -17,6 +18,8 @@ LASTI, INDEX, PREV, OPEN = (1 << n for n in range(16, 20))
 KINDS: Final = (1 << 32) - 1
 COUNTS: Final = ((1 << 64) - 1) ^ KINDS
 ONE: Final = 1 << 32
+GENERATES: Final = 1 << 62
+"""A mark on code and functions: calling it gives a generator."""
 BORROWED: Final = 64
 """The bit of slot 0."""
 
@@ -90,7 +93,7 @@ def counted(kind: int, count: int) -> int:
 
 def count_of(value: int) -> int:
     """The count of a value, -1 when it is not known."""
-    return (value & COUNTS) // ONE - 1
+    return (value & COUNTS & ~GENERATES) // ONE - 1
 
 
 def of_constant(constant: object) -> int:
@@ -104,7 +107,8 @@ def of_constant(constant: object) -> int:
     if type(constant) is tuple:
         return counted(NAMES if constant and all(type(one) is str for one in constant) else TUPLE, len(constant))
     if isinstance(constant, CodeType):
-        return counted(CODE, len(constant.co_freevars))
+        kind = constant.co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)
+        return counted(CODE, len(constant.co_freevars)) | (GENERATES if kind == CO_GENERATOR else 0)
     return OTHER
 
 

@@ -162,7 +162,7 @@ def _load_unchecked(frame: Frame, slot: int) -> int:
 def _value_of(frame: Frame, slot: int) -> int:
     if frame.cells >> slot & 1:
         return CELL
-    return kinds.ITER if frame.iterable and slot == 0 else OBJECT
+    return frame.promised.get(slot, OBJECT) if frame.promised else OBJECT
 
 
 def _load_fast(frame: Frame, slot: int) -> None:
@@ -204,11 +204,18 @@ def _store_fast(frame: Frame, slot: int) -> None:
     if value >> BORROWED:
         raise Fault("borrow", f"expected an owned reference for {frame.slots[slot]}, found {kinds.shown(value)}")
     frame.rebind(slot)
-    if frame.iterable and slot == 0 and value & kinds.KINDS & ~kinds.ITER:
-        raise Fault("kind", f"expected an iterator for .0, found {kinds.shown(value)}")
+    if frame.promised:
+        _keep_promise(frame, slot, value)
     bit = 1 << slot
     frame.bound = frame.bound & ~bit if value & NULL else frame.bound | bit
     frame.cells = frame.cells | bit if value & kinds.KINDS == CELL else frame.cells & ~bit
+
+
+def _keep_promise(frame: Frame, slot: int, value: int) -> None:
+    """Names that no program can spell have values of one kind."""
+    name = frame.slots[slot]
+    if name[0] == "." and value & kinds.KINDS & ~(frame.promised.get(slot, OBJECT) | NULL):
+        raise Fault("kind", f"expected {effects.PROMISED[name]} for {name}, found {kinds.shown(value)}")
 
 
 def _store_two(frame: Frame, pair: int) -> None:
@@ -245,7 +252,11 @@ def _cell(frame: Frame, slot: int) -> None:
 
 def _load_deref(frame: Frame, slot: int) -> None:
     _cell(frame, slot)
-    frame.stack.append(OBJECT)
+    frame.stack.append(frame.promised.get(slot, OBJECT) if frame.promised else OBJECT)
+
+
+def _load_name(frame: Frame, index: int) -> None:
+    frame.stack.append(SETS[effects.PROMISED.get(frame.names[index], "object")])
 
 
 def _load_classderef(frame: Frame, slot: int) -> None:
@@ -262,7 +273,9 @@ def _load_dict_or_deref(frame: Frame, slot: int) -> None:
 
 def _store_deref(frame: Frame, slot: int) -> None:
     _cell(frame, slot)
-    frame.pop(OBJECT, "object")
+    value = frame.pop(OBJECT, "object")
+    if frame.promised:
+        _keep_promise(frame, slot, value)
 
 
 # -- constants and the stack ------------------------------------------------------------------------------------------
@@ -319,12 +332,25 @@ def _dict_merge(frame: Frame, place: int) -> None:
 # -- calls and functions ----------------------------------------------------------------------------------------------
 
 
+_CALL_ROW: Final = isa.OP["CALL"]
+_CALLED: Final = 1 if effects.NULL_BELOW_CALLABLE else 2
+"""How far what is called is below the arguments, when it is no method."""
+
+
+def _call(frame: Frame, count: int) -> None:
+    stack = frame.stack
+    made = len(stack) >= count + 2 and stack[-count - _CALLED] & kinds.GENERATES
+    effect_of(_CALL_ROW, count).apply(frame)
+    if made:
+        stack[-1] = kinds.ITER
+
+
 def _call_kw(frame: Frame, count: int) -> None:
     names = frame.pop(kinds.NAMES | kinds.TUPLE, "tuple of names")
     known = kinds.count_of(names)
     if not 0 <= known <= count or (known and names & kinds.TUPLE):
         raise Fault("call-names", f"expected at most {count} names, found {kinds.shown(names)}")
-    effect_of(isa.OP["CALL"], count).apply(frame)
+    effect_of(_CALL_ROW, count).apply(frame)
 
 
 def _precall(frame: Frame, count: int) -> None:
@@ -346,27 +372,27 @@ def _intrinsic_2(frame: Frame, number: int) -> None:
     frame.stack.append(SETS[effects.INTRINSIC_2_RESULTS.get(number, "object")])
 
 
-def _wanted(frame: Frame) -> int:
-    """The free variables of the code object on top."""
-    count = kinds.count_of(frame.pop(kinds.CODE, "code"))
-    if count < 0:
+def _wanted(frame: Frame) -> tuple[int, int]:
+    """The free variables of the code object on top, and whether it makes generators."""
+    code = frame.pop(kinds.CODE, "code")
+    if kinds.count_of(code) < 0:
         raise Fault("closure", "expected a code object of which it is known how many free variables it has")
-    return count
+    return kinds.count_of(code), code & kinds.GENERATES
 
 
 def _make_function_with(frame: Frame, flags: int) -> None:
-    wanted = _wanted(frame)
+    wanted, generates = _wanted(frame)
     if bool(wanted) != bool(flags & 8):
         raise Fault("closure", f"expected a closure of {wanted} cells, found flags {flags}")
     for flag in (8, 4, 2, 1):
         if flags & flag:
             _attribute(frame, flag, wanted)
-    frame.stack.append(kinds.FUNCTION)
+    frame.stack.append(kinds.FUNCTION | generates)
 
 
 def _make_function(frame: Frame, arg: int) -> None:
-    wanted = _wanted(frame)
-    frame.stack.append(kinds.counted(kinds.OPEN, wanted) if wanted else kinds.FUNCTION)
+    wanted, generates = _wanted(frame)
+    frame.stack.append((kinds.counted(kinds.OPEN, wanted) if wanted else kinds.FUNCTION) | generates)
 
 
 def _attribute(frame: Frame, flag: int, wanted: int) -> None:
@@ -390,7 +416,7 @@ def _set_attribute(frame: Frame, flag: int) -> None:
     if flag == 8 and not wanted:
         raise Fault("closure", "expected a function that wants a closure, found one that does not")
     _attribute(frame, flag, wanted)
-    frame.stack.append(kinds.FUNCTION if flag == 8 else function)
+    frame.stack.append(kinds.FUNCTION | function & kinds.GENERATES if flag == 8 else function)
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------
@@ -466,6 +492,7 @@ _OWN_STEPS: Final[dict[int, Step]] = {
             "BUILD_TUPLE": _build_tuple,
             "CALL_INTRINSIC_1": _intrinsic_1,
             "CALL_INTRINSIC_2": _intrinsic_2,
+            "CALL": _call,
             "CALL_KW": _call_kw,
             "COPY": _copy,
             "COPY_FREE_VARS": _copy_free,
@@ -487,6 +514,7 @@ _OWN_STEPS: Final[dict[int, Step]] = {
             "LOAD_FAST_BORROW_LOAD_FAST_BORROW": _borrow_two,
             "LOAD_FAST_CHECK": _load_check,
             "LOAD_FAST_LOAD_FAST": _load_two,
+            "LOAD_NAME": _load_name,
             "LOAD_FROM_DICT_OR_DEREF": _load_dict_or_deref,
             "MAKE_CELL": _make_cell,
             "MAKE_FUNCTION": _make_function if "SET_FUNCTION_ATTRIBUTE" in isa.OP else _make_function_with,

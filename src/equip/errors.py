@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 class EquipError(Exception):
     """Root of all errors of equip."""
 
@@ -28,12 +27,12 @@ class PycError(EquipError):
 
 
 class VerificationError(EquipError):
-    """Code that could break the interpreter. ``problems`` has what is wrong, each with its rule and place."""
+    """Code that could break the interpreter. ``problems`` has what is wrong (each an ``equip.Problem``)."""
 
-    def __init__(self, problems: tuple[object, ...]) -> None:
-        super().__init__(problems)
+    def __init__(self, problems: tuple[object, ...], report: str) -> None:
+        super().__init__(problems, report)
         self.problems = problems
+        self.report = report
 
     def __str__(self) -> str:
-        count = f"{len(self.problems)} problems" if len(self.problems) > 1 else "one problem"
-        return "\n".join((f"the code could break the interpreter, {count}:", *map(str, self.problems)))
+        return self.report

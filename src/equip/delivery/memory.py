@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from types import CodeType
 
+from equip.analysis.verify import verify as verify_code
 from equip.delivery.planning import Visitor, as_visitors, run_visitors
 from equip.program.declarations import ModuleDeclaration
 from equip.program.pyc import running_optimize
@@ -19,12 +20,14 @@ def instrument_code(
     file_path: str | None = None,
     module_name: str | None = None,
     optimize: int = -1,
+    verify: bool = False,
 ) -> CodeType:
     """``code``, of a module or of a single function, as the visitor (or a list of them) wants it.
 
     Returns the same object when nothing was asked for. ``file_path`` and ``module_name`` are for the fields of
     snippets; they are taken from the code's file name. ``optimize`` is the level for snippets, -1 that of this
-    interpreter. Raises ``SnippetError`` and ``JoinPointError``.
+    interpreter. With ``verify`` the new code has passed ``equip.verify``; this costs more than the rest, and what it
+    refuses is a bug of equip. Raises ``SnippetError`` and ``JoinPointError``, then also ``VerificationError``.
     """
     path = code.co_filename if file_path is None else file_path
     if module_name is None:
@@ -32,7 +35,12 @@ def instrument_code(
     level = running_optimize() if optimize < 0 else optimize
     module = ModuleDeclaration(code, path, module_name, level, in_memory=True)
     plan = run_visitors(module, as_visitors(visitor))
-    return module.injector.inject(plan) if plan else code
+    if not plan:
+        return code
+    made = module.injector.inject(plan)
+    if verify:
+        verify_code(made)
+    return made
 
 
 def name_in_memory(path: str) -> str:

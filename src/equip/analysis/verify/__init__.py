@@ -53,6 +53,8 @@ __all__ = ["Problem", "check", "verify"]
 
 _AROUND = 6
 """Instructions shown before the place."""
+_SHOWN = 5
+"""Problems shown in the message of an error."""
 
 
 def check(code: CodeType) -> tuple[Problem, ...]:
@@ -73,7 +75,14 @@ def verify(code: CodeType) -> None:
     """Raise ``VerificationError`` unless ``check`` finds nothing."""
     problems = check(code)
     if problems:
-        raise VerificationError(problems)
+        raise VerificationError(problems, _report(problems))
+
+
+def _report(problems: tuple[Problem, ...]) -> str:
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    shown = [problem.render() for problem in problems[:_SHOWN]]
+    more = [f"… and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    return "\n".join((f"this code could break the interpreter, {count}:", *shown, *more))
 
 
 def _check_one(code: CodeType) -> list[Problem]:

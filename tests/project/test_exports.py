@@ -13,8 +13,8 @@ import equip
 PUBLIC = """
     BasicBlock BytecodeObject BytecodeVisitor ClassVisitor ControlFlow DominatorTree Edge EdgeKind EquipError FileReport
     ImportDeclaration Instruction Instrumentation InvalidCodeError JoinPoint JoinPointError Loop MethodDeclaration
-    MethodVisitor ModuleDeclaration ModuleVisitor Program PycError Report SimpleRewriter SnippetError TypeDeclaration
-    UnsupportedPythonError instrument_code provenance restore status
+    MethodVisitor ModuleDeclaration ModuleVisitor Problem Program PycError Report SimpleRewriter SnippetError
+    TypeDeclaration UnsupportedPythonError VerificationError check instrument_code provenance restore status verify
 """.split()
 
 

@@ -61,7 +61,7 @@ def _instructions(raw: bytes, units: int) -> tuple[set[int], list[Fault]]:
         prefixes, last = 0, opcode
     if last == isa.EXTENDED_ARG:
         found.append(Fault("truncated", "expected an instruction behind the last prefix", units - 1))
-    if last not in isa.NO_FALLTHROUGH:
+    elif last not in isa.NO_FALLTHROUGH:
         found.append(Fault("falls-off", "expected the last instruction to leave or to jump", units - 1))
     return starts, found
 

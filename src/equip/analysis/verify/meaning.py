@@ -121,7 +121,7 @@ def _step_of(opcode: int) -> Step:
         return (lambda frame, arg: frame.stack.extend(fixed)) if fixed else _nothing
     if count == 1:
         return _one_input(effect, effect.denied[0], fixed)
-    return _two_inputs(effect, *effect.denied, fixed)
+    return _two_inputs(effect, effect.denied[0], effect.denied[1], fixed)
 
 
 def _one_input(effect: Effect, denied: int, fixed: list[int]) -> Step:
@@ -268,7 +268,7 @@ def _load_classderef(frame: Frame, slot: int) -> None:
 def _load_dict_or_deref(frame: Frame, slot: int) -> None:
     _cell(frame, slot)
     frame.pop(OBJECT, "object")
-    frame.stack.append(OBJECT)
+    frame.stack.append(frame.promised.get(slot, OBJECT) if frame.promised else OBJECT)
 
 
 def _store_deref(frame: Frame, slot: int) -> None:
@@ -280,7 +280,7 @@ def _store_deref(frame: Frame, slot: int) -> None:
 
 # -- constants and the stack ------------------------------------------------------------------------------------------
 
-_COMMON: Final = {number: kinds.of_constant(value) for (_, value), number in isa.COMMON_CONSTANTS.items()}
+_COMMON: Final[dict[int, int]] = {number: kinds.of_constant(key[1]) for key, number in isa.COMMON_CONSTANTS.items() if isinstance(key, tuple)}
 _NOT_COPIED: Final = SETS["any"] if isa.BORROWS else SETS["held"]
 
 

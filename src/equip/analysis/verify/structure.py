@@ -50,6 +50,9 @@ def faults(decoded: Decoded) -> Iterator[Fault]:
     yield from _arguments(decoded)
     yield from _prologue(decoded)
     yield from _companions(decoded)
+    for number, handler in enumerate(decoded.handlers):
+        if handler.start <= handler.target < handler.end:
+            yield Fault("handler", f"expected entry {number} not to cover its own handler, where raising never ends", handler.target)
 
 
 # -- the code object --------------------------------------------------------------------------------------------------

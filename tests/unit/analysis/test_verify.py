@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import opcode
 import re
 from types import CodeType
 
@@ -67,15 +66,6 @@ def _prefixed_end() -> CodeType:
     )
 
 
-_UNKNOWN = next(
-    number
-    for number in range(1, 256)
-    if number not in {*opcode.opmap.values(), *getattr(opcode, "_specialized_opmap", {}).values()}
-    and isa.OPNAMES[number] == f"<{number}>"
-)
-"""A number that is no opcode, nor a form of one that only the interpreter makes."""
-
-
 def _with_opcode(number: int) -> CodeType:
     code = body(("NOP", 0), *RETURN)
     at = code.co_code[::2].index(OP["NOP"])
@@ -90,7 +80,6 @@ def _half_closure() -> CodeType:
 
 
 BROKEN: dict[str, list[CodeType]] = {
-    "opcode": [_with_opcode(_UNKNOWN)],
     "truncated": [_prefixed_end()],
     "cache": [_with_opcode(0)],
     "jump": [body(("JUMP_FORWARD", 9), *RETURN)],
@@ -118,7 +107,7 @@ BROKEN: dict[str, list[CodeType]] = {
         else body(("LOAD_FAST", 0), "PUSH_NULL", ("LOAD_CONST", 3), ("CALL_KW", 0), "RETURN_VALUE")
     ],
     "underflow": [body("POP_TOP", *RETURN), body(NONE, ("SWAP", 2), "RETURN_VALUE")],
-    "overflow": [body(*RETURN, co_stacksize=0), function(TRY).replace(co_stacksize=1)],
+    "overflow": [body(NONE, NONE, ("BINARY_OP", 0), "RETURN_VALUE", co_stacksize=1), function(TRY).replace(co_stacksize=1)],
     "merge": [body(("LOAD_FAST", 0), ("POP_JUMP_FORWARD_IF_NONE" if "POP_JUMP_FORWARD_IF_NONE" in OP else "POP_JUMP_IF_NONE", 1), NONE, *RETURN)],
     "kind": [
         body(("LOAD_FAST", 0), NONE, ("LIST_APPEND", 1), "RETURN_VALUE"),
@@ -130,9 +119,11 @@ BROKEN: dict[str, list[CodeType]] = {
     ],
     "handler": [with_table(TRY, depth=3)],
     "left-over": [body(NONE, *RETURN)],
-    "cell": [body(("LOAD_DEREF", 0), "RETURN_VALUE")],
+    "cell": [body(("LOAD_DEREF", 0), "RETURN_VALUE"), body(*RETURN, co_cellvars=("a",))],
     "closure": [_half_closure()],
 }  # fmt: skip
+if "RESERVED" in OP:
+    BROKEN["opcode"] = [_with_opcode(OP["RESERVED"])]
 if isa.UNCHECKED_LOCALS:
     BROKEN["unbound"] = [
         body(("LOAD_FAST", 2), "RETURN_VALUE", co_varnames=("a", "b", "c"), co_nlocals=3),
@@ -148,8 +139,8 @@ if isa.BORROWS:
         body(("LOAD_FAST_BORROW", 0), ("DELETE_FAST", 0), "RETURN_VALUE"),
     ]
 
-NOT_MADE = {"sizes", "damaged"} | ({"unbound"} if not isa.UNCHECKED_LOCALS else set()) | ({"borrow"} if not isa.BORROWS else set())
-"""What the constructor of code objects refuses itself, and what this version does not have."""
+NOT_MADE = {"sizes", "damaged", "opcode", "unbound", "borrow"} - BROKEN.keys()
+"""What the constructor of code objects refuses itself, ``co_code`` does not show, or this version does not have."""
 
 
 @pytest.mark.parametrize(("rule", "code"), [(rule, code) for rule, codes in BROKEN.items() for code in codes])

@@ -58,10 +58,13 @@ def faults(decoded: Decoded) -> Iterator[Fault]:
 # -- the code object --------------------------------------------------------------------------------------------------
 
 
+def _parameters(code: CodeType) -> int:
+    flags = code.co_flags
+    return code.co_argcount + code.co_kwonlyargcount + bool(flags & CO_VARARGS) + bool(flags & CO_VARKEYWORDS)
+
+
 def _sizes(code: CodeType) -> Iterator[Fault]:
-    parameters = (
-        code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
-    )
+    parameters = _parameters(code)
     if code.co_nlocals != len(code.co_varnames):
         yield Fault("sizes", f"expected {len(code.co_varnames)} locals, as co_varnames has, found {code.co_nlocals}")
     if parameters > code.co_nlocals or code.co_posonlyargcount > code.co_argcount:
@@ -153,6 +156,8 @@ def _prologue(decoded: Decoded) -> Iterator[Fault]:
     if odd:
         shown = isa.OPNAMES[odd[0]]
         yield Fault("prologue", f"expected nothing but the prologue before RESUME, found {shown}", at[opcodes.index(odd[0])])
+    if code.co_cellvars:
+        yield from _parameter_cells(decoded, resume)
     start = opcodes.find(_RETURN_GENERATOR)
     is_generator = bool(code.co_flags & _GENERATORS)
     if opcodes.count(_RETURN_GENERATOR) != is_generator:
@@ -170,6 +175,15 @@ def _prologue(decoded: Decoded) -> Iterator[Fault]:
     starts = decoded.shape.starts
     if len(starts) > 1 and starts[1] <= end:
         yield from _jumps_into(decoded, end)
+
+
+def _parameter_cells(decoded: Decoded, resume: int) -> Iterator[Fault]:
+    """Parameters that are cells are made cells first of all: ``super`` takes that for granted."""
+    code = decoded.code
+    made = {arg for opcode, arg in zip(decoded.opcodes[:resume], decoded.args, strict=False) if opcode == _MAKE_CELL}
+    for slot, name in enumerate(code.co_varnames[: _parameters(code)]):
+        if name in code.co_cellvars and slot not in made:
+            yield Fault("cell", f"expected MAKE_CELL in the prologue for the parameter {name}, found none", 0)
 
 
 def _jumps_into(decoded: Decoded, end: int) -> Iterator[Fault]:

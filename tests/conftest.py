@@ -9,6 +9,7 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+
 from equip.inject.request import Plan
 
 TESTS = Path(__file__).resolve().parent

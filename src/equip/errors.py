@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 class EquipError(Exception):
     """Root of all errors of equip."""
 

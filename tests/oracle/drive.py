@@ -79,4 +79,4 @@ def instrument(code: CodeType, case: Case) -> tuple[CodeType, dict[Refused, str]
     visitors: list[Any] = [functions] if case.puts else []
     if case.module_puts:
         visitors.append(WholeModuleVisitor(case))
-    return equip.instrument_code(code, visitors), functions.refused
+    return equip.instrument_code(code, visitors, verify=True), functions.refused

@@ -1,8 +1,8 @@
 """Damage testing: code objects changed at random. What the verifier calls clean must not crash the interpreter.
 
-``python tests/soak/damage.py --seconds 60 --seed 0`` prints one line of figures and what crashed. Each mutant is made from a
-number, its seed; children that are forked off run many of them and note the seed before each, so that a crash is
-attributed, and then confirmed by running that seed alone. Exceptions, wrong results and endless loops are fine.
+``python tests/soak/damage.py --seconds 60 --seed 0`` prints one line of figures and what crashed. Each mutant is made
+from a number, its seed; children that are forked off run many of them and note the seed before each, so that a crash is
+attributed. Exceptions, wrong results and endless loops are fine.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from equip.isa import effects
 SAMPLES = Path(__file__).with_name("damaged_samples.py")
 BATCH = 400
 _OPCODES = sorted(set(isa.OP.values()) - effects.NEVER)
-_SAFE = [
-    "abs all any bool bytes callable dict divmod enumerate filter float frozenset getattr hasattr hash int isinstance iter "
-    "len list map max min next object range repr reversed set sorted str sum super tuple type zip property classmethod "
-    "staticmethod None True False __build_class__ NotImplemented Ellipsis StopIteration StopAsyncIteration RuntimeError "
-    "ValueError TypeError KeyError ZeroDivisionError Exception BaseException GeneratorExit ExceptionGroup"
-]
+_SAFE = """
+abs all any bool bytes callable dict divmod enumerate filter float frozenset getattr hasattr hash int isinstance iter
+len list map max min next object range repr reversed set sorted str sum super tuple type zip property classmethod
+staticmethod None True False __build_class__ NotImplemented Ellipsis StopIteration StopAsyncIteration RuntimeError
+ValueError TypeError KeyError ZeroDivisionError Exception BaseException GeneratorExit ExceptionGroup
+"""
 
 
 def samples() -> list[CodeType]:
@@ -82,7 +82,9 @@ def _argument(rng: random.Random, code: CodeType) -> CodeType:
     raw = bytearray(code.co_code)
     offset, _ = rng.choice(_words(code))
     old = raw[offset + 1]
-    raw[offset + 1] = rng.choice([old ^ 1, old ^ 2, (old + 1) & 255, (old - 1) & 255, rng.randrange(8), rng.randrange(256)])
+    raw[offset + 1] = rng.choice(
+        [old ^ 1, old ^ 2, (old + 1) & 255, (old - 1) & 255, rng.randrange(8), rng.randrange(256)]
+    )
     return code.replace(co_code=bytes(raw))
 
 
@@ -194,7 +196,7 @@ def run(code: CodeType) -> None:
     """Call the function of a code object with simple arguments, and use up what it returns."""
     import builtins
 
-    names = {name: getattr(builtins, name) for name in " ".join(_SAFE).split() if hasattr(builtins, name)}
+    names = {name: getattr(builtins, name) for name in _SAFE.split() if hasattr(builtins, name)}
     space = {"__builtins__": names, "__name__": "mutant"}
     closure = tuple(types.CellType(3) for _ in code.co_freevars)
     for arguments in ((), (1,), ([1, 2, 3],), ([3, 4], 2), ({"a": 1}, "a", 3)):
@@ -205,7 +207,12 @@ def run(code: CodeType) -> None:
 
 def _use(made: object) -> None:
     if isinstance(made, (types.GeneratorType, types.CoroutineType)):
-        first = [lambda: made.send(None), lambda: made.send(None), lambda: made.throw(ValueError(1)), lambda: made.send(None)]
+        first = [
+            lambda: made.send(None),
+            lambda: made.send(None),
+            lambda: made.throw(ValueError(1)),
+            lambda: made.send(None),
+        ]
         for step in (*first, made.close):
             with contextlib.suppress(Exception):
                 step()
@@ -338,7 +345,15 @@ def _main() -> Iterator[str]:
     yield from difflib.unified_diff(*texts, lineterm="", n=12)
     if found is not None:
         yield from map(str, equip.check(found))
-        for name in ("co_flags", "co_stacksize", "co_varnames", "co_cellvars", "co_freevars", "co_argcount", "co_consts"):
+        for name in (
+            "co_flags",
+            "co_stacksize",
+            "co_varnames",
+            "co_cellvars",
+            "co_freevars",
+            "co_argcount",
+            "co_consts",
+        ):
             if getattr(found, name) != getattr(original, name):
                 yield f"{name}: {getattr(original, name)} -> {getattr(found, name)}"
 

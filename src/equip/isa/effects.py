@@ -1,17 +1,18 @@
 """What each instruction takes from the stack and puts there, by kinds of values, as data.
 
-A row: name, minor versions, inputs (the last on top), ``--``, outputs. A kind can be repeated: ``object*A`` as often as
-the argument says. Outputs that are digits are inputs that stay (``0`` is the first); ``object+0`` can be a reference to
-the same object as input 0 without owning it. Kinds that one letter or word names:
+A row: name, minor versions, inputs (the last on top), ``--``, outputs. A kind can be repeated: ``object*A`` as often
+as the argument says. Outputs that are digits are inputs that stay (``0`` is the first); ``object+0`` can be a reference
+to the same object as input 0 without owning it. Kinds:
 
-``object``   any object; ``maybe`` an object or NULL; ``null``; ``any`` whatever can stand on the stack; ``held`` the same
-             without NULL
-``exc``      an exception; ``rest`` an exception or None; ``prev`` the exception that was handled before; ``lasti`` an offset
+``object``   any object; ``maybe`` an object or NULL; ``null``; ``any`` whatever can stand on the stack; ``held``
+             the same without NULL
+``exc``      an exception; ``rest`` an exception or None; ``prev`` the exception that was handled before; ``lasti`` an
+             offset
 ``iter``     what an iterator is expected for; ``index`` the position in a sequence, or NULL (3.15)
 ``more``     a tuple or None; ``kwargs`` a dict or NULL; others are types
 
-Instructions without a row here have a meaning of their own (``OWN``). Guarantee, checked when the module is loaded: each
-opcode of this interpreter has a row or is in ``OWN``, not both.
+Instructions without a row here have a meaning of their own (``OWN``). Guarantee, checked when the module is loaded:
+each opcode of this interpreter has a row or is in ``OWN``, not both.
 """
 
 from __future__ import annotations
@@ -127,14 +128,14 @@ YIELD_VALUE              11-15 object -- object
 """
 
 OWN: Final = """
-BUILD_TUPLE CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW COPY COPY_FREE_VARS DELETE_DEREF DELETE_FAST DICT_MERGE DICT_UPDATE
-FOR_ITER JUMP_IF_FALSE_OR_POP JUMP_IF_TRUE_OR_POP KW_NAMES LIST_APPEND LIST_EXTEND LOAD_CLASSDEREF LOAD_CLOSURE
-LOAD_COMMON_CONSTANT LOAD_CONST LOAD_DEREF LOAD_FAST LOAD_FAST_AND_CLEAR LOAD_FAST_BORROW
-LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FROM_DICT_OR_DEREF LOAD_NAME MAKE_CELL MAKE_FUNCTION
-MAP_ADD POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_JUMP_BACKWARD_IF_FALSE
-POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE
-POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE POP_JUMP_FORWARD_IF_TRUE PRECALL RERAISE RETURN_CONST
-RETURN_VALUE SEND SET_ADD SET_FUNCTION_ATTRIBUTE SET_UPDATE STORE_DEREF STORE_FAST STORE_FAST_LOAD_FAST
+BUILD_TUPLE CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW COPY COPY_FREE_VARS DELETE_DEREF DELETE_FAST DICT_MERGE
+DICT_UPDATE FOR_ITER JUMP_IF_FALSE_OR_POP JUMP_IF_TRUE_OR_POP KW_NAMES LIST_APPEND LIST_EXTEND LOAD_CLASSDEREF
+LOAD_CLOSURE LOAD_COMMON_CONSTANT LOAD_CONST LOAD_DEREF LOAD_FAST LOAD_FAST_AND_CLEAR LOAD_FAST_BORROW
+LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FROM_DICT_OR_DEREF LOAD_NAME MAKE_CELL
+MAKE_FUNCTION MAP_ADD POP_JUMP_BACKWARD_IF_FALSE POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE
+POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE
+POP_JUMP_FORWARD_IF_TRUE POP_JUMP_IF_FALSE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_JUMP_IF_TRUE PRECALL RERAISE
+RETURN_CONST RETURN_VALUE SEND SET_ADD SET_FUNCTION_ATTRIBUTE SET_UPDATE STORE_DEREF STORE_FAST STORE_FAST_LOAD_FAST
 STORE_FAST_STORE_FAST SWAP
 """ + ("COMPARE_OP" if isa.MINOR >= 13 else "")
 

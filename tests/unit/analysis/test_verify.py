@@ -93,35 +93,59 @@ BROKEN: dict[str, list[CodeType]] = {
         body(NONE, ("COPY", 0), "RETURN_VALUE"),
     ],
     "flags": [function("def f(a): yield a").replace(co_flags=function("async def f(a): yield a").co_flags | 0x20)],
-    "locations": [function("def f(a): return a").replace(co_linetable=b"\xe8"), body(*RETURN).replace(co_linetable=b"\xe8\0")],
+    "locations": [
+        function("def f(a): return a").replace(co_linetable=b"\xe8"),
+        body(*RETURN).replace(co_linetable=b"\xe8\0"),
+    ],
     "exception-table": [with_table(TRY, target=200), function(TRY).replace(co_exceptiontable=b"\x81")],
     "prologue": [
-        replaced(function("def f(a): return a"), "RESUME", "NOP") if not isa.CACHES[isa.RESUME] else body(*RETURN, co_freevars=("x",)),
+        replaced(function("def f(a): return a"), "RESUME", "NOP")
+        if not isa.CACHES[isa.RESUME]
+        else body(*RETURN, co_freevars=("x",)),
         body(*RETURN, co_freevars=("x",)),
     ],
     "generator": [function(GENERATOR).replace(co_flags=3), function("def f(a): return a").replace(co_flags=0x23)],
     "companion": [replaced(function(GENERATOR), "YIELD_VALUE", "NOP", 0)],
     "call-names": [
-        body("PUSH_NULL", ("LOAD_FAST", 0), *([("KW_NAMES", 3)] if "KW_NAMES" in OP else []), *([("PRECALL", 0)] if "PRECALL" in OP else []), ("CALL", 0), "RETURN_VALUE")
+        body(
+            "PUSH_NULL",
+            ("LOAD_FAST", 0),
+            *([("KW_NAMES", 3)] if "KW_NAMES" in OP else []),
+            *([("PRECALL", 0)] if "PRECALL" in OP else []),
+            ("CALL", 0),
+            "RETURN_VALUE",
+        )
         if "KW_NAMES" in OP
         else body(("LOAD_FAST", 0), "PUSH_NULL", ("LOAD_CONST", 3), ("CALL_KW", 0), "RETURN_VALUE")
     ],
     "underflow": [body("POP_TOP", *RETURN), body(NONE, ("SWAP", 2), "RETURN_VALUE")],
-    "overflow": [body(NONE, NONE, ("BINARY_OP", 0), "RETURN_VALUE", co_stacksize=1), function(TRY).replace(co_stacksize=1)],
-    "merge": [body(("LOAD_FAST", 0), ("POP_JUMP_FORWARD_IF_NONE" if "POP_JUMP_FORWARD_IF_NONE" in OP else "POP_JUMP_IF_NONE", 1), NONE, *RETURN)],
+    "overflow": [
+        body(NONE, NONE, ("BINARY_OP", 0), "RETURN_VALUE", co_stacksize=1),
+        function(TRY).replace(co_stacksize=1),
+    ],
+    "merge": [
+        body(
+            ("LOAD_FAST", 0),
+            ("POP_JUMP_FORWARD_IF_NONE" if "POP_JUMP_FORWARD_IF_NONE" in OP else "POP_JUMP_IF_NONE", 1),
+            NONE,
+            *RETURN,
+        )
+    ],
     "kind": [
         body(("LOAD_FAST", 0), NONE, ("LIST_APPEND", 1), "RETURN_VALUE"),
         body("PUSH_NULL", "RETURN_VALUE"),
         body(("LOAD_FAST", 0), "POP_EXCEPT", *RETURN),
         body(("LOAD_FAST", 0), ("RERAISE", 0)),
         body(NONE, ("MAKE_FUNCTION", 0), "RETURN_VALUE"),
-        replaced(function(LOOP), "GET_ITER", "NOP") if not isa.CACHES[OP["GET_ITER"]] and "GET_ITER" in OP and isa.OPERAND[OP["GET_ITER"]] == "-" else body(("LOAD_FAST", 0), "PUSH_EXC_INFO", *RETURN),
+        replaced(function(LOOP), "GET_ITER", "NOP")
+        if not isa.CACHES[OP["GET_ITER"]] and "GET_ITER" in OP and isa.OPERAND[OP["GET_ITER"]] == "-"
+        else body(("LOAD_FAST", 0), "PUSH_EXC_INFO", *RETURN),
     ],
     "handler": [with_table(TRY, depth=3)],
     "left-over": [body(NONE, *RETURN)],
     "cell": [body(("LOAD_DEREF", 0), "RETURN_VALUE"), body(*RETURN, co_cellvars=("a",))],
     "closure": [_half_closure()],
-}  # fmt: skip
+}
 if "RESERVED" in OP:
     BROKEN["opcode"] = [_with_opcode(OP["RESERVED"])]
 if isa.UNCHECKED_LOCALS:
@@ -183,7 +207,9 @@ def test_verify_raises_with_the_problems() -> None:
 def test_a_handler_does_not_cover_itself() -> None:
     code = function(TRY)
     first = exceptions.decode(code.co_exceptiontable)[0]
-    assert broken(with_table(TRY, end=first.target + 1)) == {"exception-table"} or broken(with_table(TRY, target=first.start)) & {"handler"}
+    assert broken(with_table(TRY, end=first.target + 1)) == {"exception-table"} or broken(
+        with_table(TRY, target=first.start)
+    ) & {"handler"}
 
 
 def test_every_opcode_has_an_effect() -> None:

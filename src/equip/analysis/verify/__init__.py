@@ -98,7 +98,9 @@ def _check_one(code: CodeType) -> list[Problem]:
     return _problems(code, failure[:1], decoded, failure[1]) if failure else []
 
 
-def _problems(code: CodeType, faults: Iterable[Fault], decoded: Decoded | None = None, trace: Trace | None = None) -> list[Problem]:
+def _problems(
+    code: CodeType, faults: Iterable[Fault], decoded: Decoded | None = None, trace: Trace | None = None
+) -> list[Problem]:
     listing = _listing(decoded, trace) if decoded and trace else ()
     return [
         Problem(

@@ -28,7 +28,9 @@ def faults(code: CodeType) -> Iterator[Fault]:
     for number, handler in enumerate(handlers):
         for part, position in (("begin", handler.start), ("end", handler.end), ("handler", handler.target)):
             if position not in starts and not (part == "end" and position == units):
-                yield Fault("exception-table", f"entry {number}: expected an instruction at its {part}, found {2 * position}")
+                yield Fault(
+                    "exception-table", f"entry {number}: expected an instruction at its {part}, found {2 * position}"
+                )
         if not before <= handler.start < handler.end:
             yield Fault("exception-table", f"entry {number}: expected a range behind the one before, found {handler}")
         before = handler.end
@@ -76,5 +78,7 @@ def _jumps(raw: bytes, starts: set[int], units: int) -> Iterator[Fault]:
             target = end + arg if opcode in isa.FORWARD else end - arg
             if target not in starts:
                 what = "is outside the code" if not 0 <= target < units else "is inside of one"
-                yield Fault("jump", f"expected an instruction at its target, found offset {2 * target}, which {what}", index)
+                yield Fault(
+                    "jump", f"expected an instruction at its target, found offset {2 * target}, which {what}", index
+                )
         index = end

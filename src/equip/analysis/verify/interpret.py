@@ -113,7 +113,9 @@ class Interpretation:
                 floor = len(stack) - pushed(opcode, arg)
                 if floor < depth or before < depth:
                     found = min(floor, before)
-                    raise Fault("handler", f"expected at least {depth} values that stay for the handler, found {found}", index)
+                    raise Fault(
+                        "handler", f"expected at least {depth} values that stay for the handler, found {found}", index
+                    )
                 if was_bound != bound or now != kept or was_cells != cells:
                     kept, bound, cells = now, was_bound, was_cells
                     self._enter_handler(handler, State(tuple(kept), bound, cells))
@@ -134,7 +136,9 @@ class Interpretation:
             return
         frame = self.frame
         if handler.depth > len(frame.stack) - 1:
-            raise Fault("handler", "expected fewer values on the stack in the handler of the code unit before a call", index)
+            raise Fault(
+                "handler", "expected fewer values on the stack in the handler of the code unit before a call", index
+            )
         self._enter_handler(handler, State(tuple(frame.stack[: handler.depth]), frame.bound, frame.cells))
 
     def _leave(self, block: int, last: int) -> None:

@@ -280,7 +280,9 @@ def _store_deref(frame: Frame, slot: int) -> None:
 
 # -- constants and the stack ------------------------------------------------------------------------------------------
 
-_COMMON: Final[dict[int, int]] = {number: kinds.of_constant(key[1]) for key, number in isa.COMMON_CONSTANTS.items() if isinstance(key, tuple)}
+_COMMON: Final[dict[int, int]] = {
+    number: kinds.of_constant(key[1]) for key, number in isa.COMMON_CONSTANTS.items() if isinstance(key, tuple)
+}
 _NOT_COPIED: Final = SETS["any"] if isa.BORROWS else SETS["held"]
 
 

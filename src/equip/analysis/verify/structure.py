@@ -52,7 +52,11 @@ def faults(decoded: Decoded) -> Iterator[Fault]:
     yield from _companions(decoded)
     for number, handler in enumerate(decoded.handlers):
         if handler.start <= handler.target < handler.end:
-            yield Fault("handler", f"expected entry {number} not to cover its own handler, where raising never ends", handler.target)
+            yield Fault(
+                "handler",
+                f"expected entry {number} not to cover its own handler, where raising never ends",
+                handler.target,
+            )
 
 
 # -- the code object --------------------------------------------------------------------------------------------------
@@ -146,7 +150,9 @@ def _out_of_range(decoded: Decoded, limits: list[int]) -> Iterator[Fault]:
 def _prologue(decoded: Decoded) -> Iterator[Fault]:
     code, opcodes, at = decoded.code, decoded.opcodes, decoded.at
     free = len(code.co_freevars)
-    if opcodes.count(_COPY_FREE_VARS) != bool(free) or (free and (opcodes[0], decoded.args[0]) != (_COPY_FREE_VARS, free)):
+    if opcodes.count(_COPY_FREE_VARS) != bool(free) or (
+        free and (opcodes[0], decoded.args[0]) != (_COPY_FREE_VARS, free)
+    ):
         yield Fault("prologue", f"expected {f'COPY_FREE_VARS {free} first' if free else 'no COPY_FREE_VARS'}", 0)
     resume = opcodes.find(_RESUME)
     if resume < 0:
@@ -155,7 +161,9 @@ def _prologue(decoded: Decoded) -> Iterator[Fault]:
     odd = opcodes[:resume].translate(None, _IN_PROLOGUE)
     if odd:
         shown = isa.OPNAMES[odd[0]]
-        yield Fault("prologue", f"expected nothing but the prologue before RESUME, found {shown}", at[opcodes.index(odd[0])])
+        yield Fault(
+            "prologue", f"expected nothing but the prologue before RESUME, found {shown}", at[opcodes.index(odd[0])]
+        )
     if code.co_cellvars:
         yield from _parameter_cells(decoded, resume)
     start = opcodes.find(_RETURN_GENERATOR)
@@ -194,7 +202,9 @@ def _jumps_into(decoded: Decoded, end: int) -> Iterator[Fault]:
             yield Fault("prologue", f"expected no jump into the prologue, found {shown}", decoded.at[index])
     for handler in decoded.handlers:
         if handler.target <= end:
-            yield Fault("prologue", f"expected no handler in the prologue, found one at offset {2 * handler.target}", end)
+            yield Fault(
+                "prologue", f"expected no handler in the prologue, found one at offset {2 * handler.target}", end
+            )
 
 
 _BACK_COMPANIONS: Final = isa.COMPANION_JUMPS & isa.BACKWARD

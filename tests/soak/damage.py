@@ -263,17 +263,19 @@ def _child(seeds: range, codes: list[CodeType], note: mmap.mmap, only: str) -> N
     os._exit(0)
 
 
-def _forked(seeds: range, codes: list[CodeType], note: mmap.mmap, only: str = "clean", limit: float = 30) -> int | None:
-    """Run a child; the signal that ended it, 0 for none, None when it hung."""
+def _forked(seeds: range, codes: list[CodeType], note: mmap.mmap, only: str = "clean", limit: float = 4) -> int | None:
+    """Run a child; the signal that ended it, 0 for none, None when one mutant took longer than ``limit`` seconds."""
     note[0:25] = bytes(25)
     child = os.fork()
     if not child:
         _child(seeds, codes, note, only)
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
+    seed, since = b"", time.monotonic()
+    while time.monotonic() < since + limit:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if note[0:8] != seed:
+            seed, since = note[0:8], time.monotonic()
         time.sleep(0.005)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -64,7 +64,7 @@ FORMAT_WITH_SPEC         13-15 object object -- str
 GET_AITER                11-15 object -- object
 GET_ANEXT                11-15 object -- 0 iter
 GET_AWAITABLE            11-15 object -- iter
-GET_ITER                 11-14 object -- iter+0
+GET_ITER                 11-14 object -- iter
 GET_ITER                 15    object -- iter+0 index
 GET_LEN                  11-15 object -- 0 object
 GET_YIELD_FROM_ITER      11-14 object -- iter+0

@@ -146,6 +146,8 @@ BROKEN: dict[str, list[CodeType]] = {
     "cell": [body(("LOAD_DEREF", 0), "RETURN_VALUE"), body(*RETURN, co_cellvars=("a",))],
     "closure": [_half_closure()],
 }
+if ".0" in effects.PROMISED:
+    BROKEN["kind"].append(replaced(function("def f(a, b): return b(x for x in a)"), "GET_ITER", "NOP"))
 if "RESERVED" in OP:
     BROKEN["opcode"] = [_with_opcode(OP["RESERVED"])]
 if isa.UNCHECKED_LOCALS:

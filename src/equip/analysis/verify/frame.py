@@ -36,7 +36,7 @@ class Frame:
         self.promised = {
             slot: kinds.SETS[effects.PROMISED[name]]
             for slot, name in enumerate(self.slots)
-            if name in effects.PROMISED and (slot < code.co_argcount or name != ".0")
+            if name in effects.PROMISED and (name != ".0" or (slot == 0 and kinds.wants_iterator(code)))
         }
         parameters = code.co_argcount + code.co_kwonlyargcount
         parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)

@@ -7,26 +7,32 @@ of the frame from which the reference may be borrowed.
 
 from __future__ import annotations
 
+import re
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType
 from typing import Final
 
+from equip import isa
+from equip.isa import effects
+
 NULL, NONE, EXC, LIST, SET, DICT, TUPLE, STR = (1 << n for n in range(8))
 CODE, ITER, BOOL, FUNCTION, CELL, OTHER, NAMES, CELLS = (1 << n for n in range(8, 16))
-LASTI, INDEX, PREV, OPEN = (1 << n for n in range(16, 20))
+LASTI, INDEX, PREV, OPEN, COMPREHENSION = (1 << n for n in range(16, 21))
 
 KINDS: Final = (1 << 32) - 1
 COUNTS: Final = ((1 << 64) - 1) ^ KINDS
 ONE: Final = 1 << 32
 GENERATES: Final = 1 << 62
 """A mark on code and functions: calling it gives a generator."""
+WANTS_ITERATOR: Final = 1 << 61
+"""A mark on code: its ``.0`` has to be an iterator, so its function is to be called with one, and nothing else."""
 BORROWED: Final = 64
 """The bit of slot 0."""
 
 OBJECT: Final = ((1 << 16) - 1) ^ NULL
 """Whatever the program can have: any object, of any type."""
 TUPLES: Final = TUPLE | NAMES | CELLS
-HELD: Final = OBJECT | LASTI | INDEX | PREV | OPEN
+HELD: Final = OBJECT | LASTI | INDEX | PREV | OPEN | COMPREHENSION
 
 SETS: Final = {
     "object": OBJECT,
@@ -76,6 +82,7 @@ _NAMES: Final = {
     INDEX: "index",
     PREV: "handled exception",
     OPEN: "function without its closure",
+    COMPREHENSION: "function that wants an iterator",
 }
 
 
@@ -93,7 +100,7 @@ def counted(kind: int, count: int) -> int:
 
 def count_of(value: int) -> int:
     """The count of a value, -1 when it is not known."""
-    return (value & COUNTS & ~GENERATES) // ONE - 1
+    return (value & COUNTS & ~(GENERATES | WANTS_ITERATOR)) // ONE - 1
 
 
 def of_constant(constant: object) -> int:
@@ -108,8 +115,25 @@ def of_constant(constant: object) -> int:
         return counted(NAMES if constant and all(type(one) is str for one in constant) else TUPLE, len(constant))
     if isinstance(constant, CodeType):
         kind = constant.co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)
-        return counted(CODE, len(constant.co_freevars)) | (GENERATES if kind == CO_GENERATOR else 0)
+        marks = (GENERATES if kind == CO_GENERATOR else 0) | (WANTS_ITERATOR if wants_iterator(constant) else 0)
+        return counted(CODE, len(constant.co_freevars)) | marks
     return OTHER
+
+
+def wants_iterator(code: CodeType) -> bool:
+    """Whether code takes its parameter ``.0`` for an iterator without looking."""
+    return (
+        ".0" in effects.PROMISED
+        and code.co_argcount > 0
+        and code.co_varnames[0] == ".0"
+        and _ITERATES.search(code.co_code[::2]) is not None
+    )
+
+
+_ITERATES: Final = re.compile(
+    b"[" + b"".join(re.escape(bytes([n])) for n in sorted(isa.ops("LOAD_FAST LOAD_FAST_BORROW"))) + b"]"
+    + re.escape(bytes([isa.OP["FOR_ITER"]]))
+)  # fmt: skip
 
 
 def shown(value: int) -> str:

@@ -105,14 +105,28 @@ def effect_of(opcode: int, arg: int) -> Effect:
     return found
 
 
-def _row(opcode: int, frame: Frame, arg: int) -> None:
-    effect_of(opcode, arg).apply(frame)
+def _counting(opcode: int) -> Step:
+    """What a row does that depends on the argument."""
+    kept: dict[int, Effect] = {}
+
+    def step(frame: Frame, arg: int) -> None:
+        effect = kept.get(arg)
+        if effect is None:
+            effect = kept[arg] = effect_of(opcode, arg)
+            if len(kept) > _KEPT_EACH:
+                kept.clear()
+        effect.apply(frame)
+
+    return step
+
+
+_KEPT_EACH: Final = 512
 
 
 def _step_of(opcode: int) -> Step:
     """What a row does. The frequent shapes, of few inputs and new outputs, do without a loop."""
     if opcode in _USES_ARGUMENT:
-        return partial(_row, opcode)
+        return _counting(opcode)
     effect = effect_of(opcode, 0)
     if effect.fixed is None or len(effect.denied) > 2:
         return lambda frame, arg: effect.apply(frame)
@@ -153,20 +167,24 @@ def _nothing(frame: Frame, arg: int) -> None:
 # -- slots ------------------------------------------------------------------------------------------------------------
 
 
-def _load_unchecked(frame: Frame, slot: int) -> int:
-    if isa.UNCHECKED_LOCALS and not frame.bound >> slot & 1:
-        raise Fault("unbound", f"expected {frame.slots[slot]} to be bound on all ways here, found it can be unbound")
-    return _value_of(frame, slot)
+_UNCHECKED: Final = isa.UNCHECKED_LOCALS
+
+
+def _load_fast(frame: Frame, slot: int) -> None:
+    bit = 1 << slot
+    if _UNCHECKED and not frame.bound & bit:
+        _refuse_unbound(frame, slot)
+    frame.stack.append(_value_of(frame, slot) if frame.cells & bit or frame.promised else OBJECT)
+
+
+def _refuse_unbound(frame: Frame, slot: int) -> None:
+    raise Fault("unbound", f"expected {frame.slots[slot]} to be bound on all ways here, found it can be unbound")
 
 
 def _value_of(frame: Frame, slot: int) -> int:
     if frame.cells >> slot & 1:
         return CELL
-    return frame.promised.get(slot, OBJECT) if frame.promised else OBJECT
-
-
-def _load_fast(frame: Frame, slot: int) -> None:
-    frame.stack.append(_load_unchecked(frame, slot))
+    return frame.promised.get(slot, OBJECT)
 
 
 def _load_two(frame: Frame, pair: int) -> None:
@@ -175,7 +193,10 @@ def _load_two(frame: Frame, pair: int) -> None:
 
 
 def _borrow(frame: Frame, slot: int) -> None:
-    frame.stack.append(_load_unchecked(frame, slot) | 1 << (BORROWED + slot))
+    bit = 1 << slot
+    if not frame.bound & bit:
+        _refuse_unbound(frame, slot)
+    frame.stack.append((_value_of(frame, slot) if frame.cells & bit or frame.promised else OBJECT) | bit << BORROWED)
 
 
 def _borrow_two(frame: Frame, pair: int) -> None:
@@ -339,10 +360,17 @@ _CALLED: Final = 1 if effects.NULL_BELOW_CALLABLE else 2
 """How far what is called is below the arguments, when it is no method."""
 
 
+_PLAIN_CALL: Final = _step_of(_CALL_ROW)
+
+
 def _call(frame: Frame, count: int) -> None:
     stack = frame.stack
+    if not count and len(stack) > 1 and stack[-2] & kinds.COMPREHENSION:
+        frame.pop(kinds.ITER, "iterator")
+        stack[-1] = kinds.ITER if stack[-1] & kinds.GENERATES else OBJECT
+        return
     made = len(stack) >= count + 2 and stack[-count - _CALLED] & kinds.GENERATES
-    effect_of(_CALL_ROW, count).apply(frame)
+    _PLAIN_CALL(frame, count)
     if made:
         stack[-1] = kinds.ITER
 
@@ -352,10 +380,12 @@ def _call_kw(frame: Frame, count: int) -> None:
     known = kinds.count_of(names)
     if not 0 <= known <= count or (known and names & kinds.TUPLE):
         raise Fault("call-names", f"expected at most {count} names, found {kinds.shown(names)}")
-    effect_of(_CALL_ROW, count).apply(frame)
+    _PLAIN_CALL(frame, count)
 
 
 def _precall(frame: Frame, count: int) -> None:
+    if not count and len(frame.stack) > 1 and frame.stack[-2] & kinds.COMPREHENSION:
+        return
     frame.peek(count + 2, OBJECT | NULL, "object or NULL")
     frame.peek(count + 1, OBJECT, "object")
     frame.stack[-count - 2] = OBJECT | NULL
@@ -375,26 +405,34 @@ def _intrinsic_2(frame: Frame, number: int) -> None:
 
 
 def _wanted(frame: Frame) -> tuple[int, int]:
-    """The free variables of the code object on top, and whether it makes generators."""
+    """The free variables of the code object on top, and its marks."""
     code = frame.pop(kinds.CODE, "code")
     if kinds.count_of(code) < 0:
         raise Fault("closure", "expected a code object of which it is known how many free variables it has")
-    return kinds.count_of(code), code & kinds.GENERATES
+    return kinds.count_of(code), code & _MARKS
+
+
+_MARKS: Final = kinds.GENERATES | kinds.WANTS_ITERATOR
+
+
+def _function(marks: int) -> int:
+    """A finished function."""
+    return (kinds.COMPREHENSION if marks & kinds.WANTS_ITERATOR else kinds.FUNCTION) | marks & _MARKS
 
 
 def _make_function_with(frame: Frame, flags: int) -> None:
-    wanted, generates = _wanted(frame)
+    wanted, marks = _wanted(frame)
     if bool(wanted) != bool(flags & 8):
         raise Fault("closure", f"expected a closure of {wanted} cells, found flags {flags}")
     for flag in (8, 4, 2, 1):
         if flags & flag:
             _attribute(frame, flag, wanted)
-    frame.stack.append(kinds.FUNCTION | generates)
+    frame.stack.append(_function(marks))
 
 
 def _make_function(frame: Frame, arg: int) -> None:
-    wanted, generates = _wanted(frame)
-    frame.stack.append((kinds.counted(kinds.OPEN, wanted) if wanted else kinds.FUNCTION) | generates)
+    wanted, marks = _wanted(frame)
+    frame.stack.append(kinds.counted(kinds.OPEN, wanted) | marks if wanted else _function(marks))
 
 
 def _attribute(frame: Frame, flag: int, wanted: int) -> None:
@@ -413,12 +451,12 @@ def _attribute(frame: Frame, flag: int, wanted: int) -> None:
 def _set_attribute(frame: Frame, flag: int) -> None:
     if flag not in effects.FUNCTION_ATTRIBUTES:
         raise Fault("argument", f"expected one of {list(effects.FUNCTION_ATTRIBUTES)}, found {flag}")
-    function = frame.pop(kinds.FUNCTION | kinds.OPEN, "function")
+    function = frame.pop(kinds.FUNCTION | kinds.OPEN | kinds.COMPREHENSION, "function")
     wanted = kinds.count_of(function) if function & kinds.OPEN else 0
     if flag == 8 and not wanted:
         raise Fault("closure", "expected a function that wants a closure, found one that does not")
     _attribute(frame, flag, wanted)
-    frame.stack.append(kinds.FUNCTION | function & kinds.GENERATES if flag == 8 else function)
+    frame.stack.append(_function(function) if flag == 8 else function)
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import marshal
 import os
-import platform
 import traceback
 from dataclasses import dataclass
 from types import CodeType
 
+from equip import isa
 from equip.analysis.verify import verify
 from equip.errors import EquipError, JoinPointError, PycError, SnippetError, VerificationError
 from equip.inject import ModuleInjector
@@ -87,7 +87,7 @@ def describe_unverified(error: VerificationError) -> str:
     """A report of code that equip made and the verifier refuses: all that is needed to look into it."""
     return (
         f"a bug of equip: nothing was written. Please report it, with the snippets, this file and what follows "
-        f"(Python {platform.python_version()}): {error}"
+        f"(Python {isa.RELEASE}): {error}"
     )
 
 

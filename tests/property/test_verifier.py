@@ -34,7 +34,10 @@ def test_some_of_the_standard_library_passes() -> None:
         assert not equip.check(code)
 
 
-@pytest.mark.parametrize("name", ["ast", "asyncio/taskgroups", "contextlib", "dataclasses", "email/_header_value_parser"])
+PARTS = ["ast", "asyncio/taskgroups", "contextlib", "dataclasses", "email/_header_value_parser"]
+
+
+@pytest.mark.parametrize("name", PARTS)
 def test_what_is_instrumented_everywhere_passes(name: str) -> None:
     source = Path(sysconfig.get_path("stdlib"), f"{name}.py").read_bytes()
     equip.instrument_code(compile(source, f"{name}.py", "exec"), Everywhere(), verify=True)

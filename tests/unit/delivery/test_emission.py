@@ -16,7 +16,8 @@ from equip.inject.request import Insertion, JoinPoint
 def _broken() -> object:
     code = compile("x = 1", "broken.py", "exec")
     at = code.co_code[::2].index(isa.OP["STORE_NAME"])
-    return code.replace(co_code=code.co_code[: 2 * at] + bytes([isa.OP["NOP"], 0]) + code.co_code[2 * at + 2 :])
+    raw = code.co_code[: 2 * at] + bytes([isa.OP["NOP"], 0]) + code.co_code[2 * at + 2 :]
+    return code.replace(co_code=raw, co_stacksize=4)
 
 
 def test_what_is_refused_is_not_marshalled() -> None:

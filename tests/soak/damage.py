@@ -24,11 +24,11 @@ from types import CodeType
 import equip
 from equip import isa
 from equip.code import exceptions
-from equip.isa import effects
+from equip.isa import demands
 
 SAMPLES = Path(__file__).with_name("damaged_samples.py")
 BATCH = 400
-_OPCODES = sorted(set(isa.OP.values()) - effects.NEVER)
+_OPCODES = sorted(set(isa.OP.values()) - demands.NEVER)
 _SAFE = """
 abs all any bool bytes callable dict divmod enumerate filter float frozenset getattr hasattr hash int isinstance iter
 len list map max min next object range repr reversed set sorted str sum super tuple type zip property classmethod

@@ -11,7 +11,7 @@ import equip
 from equip import isa
 from equip.analysis import verify as package
 from equip.code import exceptions
-from equip.isa import effects
+from equip.isa import demands
 
 OP = isa.OP
 RULES = re.findall(r"^``([a-z-]+)`` +", package.__doc__ or "", re.MULTILINE)
@@ -146,7 +146,7 @@ BROKEN: dict[str, list[CodeType]] = {
     "cell": [body(("LOAD_DEREF", 0), "RETURN_VALUE"), body(*RETURN, co_cellvars=("a",))],
     "closure": [_half_closure()],
 }
-if ".0" in effects.PROMISED:
+if ".0" in demands.PROMISED:
     BROKEN["kind"].append(replaced(function("def f(a, b): return b(x for x in a)"), "GET_ITER", "NOP"))
 if "RESERVED" in OP:
     BROKEN["opcode"] = [_with_opcode(OP["RESERVED"])]
@@ -215,5 +215,5 @@ def test_a_handler_does_not_cover_itself() -> None:
 
 
 def test_every_opcode_has_an_effect() -> None:
-    assert effects.ROWS.keys().isdisjoint(effects.NEVER)
-    assert effects.ROWS.keys() | isa.ops(effects.OWN) | effects.NEVER | {isa.EXTENDED_ARG} == set(OP.values())
+    assert demands.ROWS.keys().isdisjoint(demands.NEVER)
+    assert demands.ROWS.keys() | isa.ops(demands.OWN) | demands.NEVER | {isa.EXTENDED_ARG} == set(OP.values())

@@ -2,7 +2,7 @@
 
 CPython has none; it runs what it is given. ``check`` decodes the code, looks at what can be seen without running it
 (``structure``), then runs it on abstract values along the control flow graph, exceptions included (``interpret``,
-``frame``, ``meaning``, ``kinds``; what instructions take and give is data, in ``isa.effects``). The invariants, by the
+``frame``, ``meaning``, ``kinds``; what instructions take and give is data, in ``isa.demands``). The invariants, by the
 names of their rules:
 
 ``opcode``          every instruction is one that this version's compiler can emit

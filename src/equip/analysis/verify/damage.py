@@ -9,7 +9,7 @@ from equip import isa
 from equip.analysis.verify.problem import Fault
 from equip.code import exceptions
 from equip.errors import InvalidCodeError
-from equip.isa import effects
+from equip.isa import demands
 
 
 def faults(code: CodeType) -> Iterator[Fault]:
@@ -43,7 +43,7 @@ def _instructions(raw: bytes, units: int) -> tuple[set[int], list[Fault]]:
     index, start, prefixes, last = 0, 0, 0, -1
     while index < units:
         opcode = raw[2 * index]
-        if isa.OPERAND[opcode] == "?" or opcode in effects.NEVER:
+        if isa.OPERAND[opcode] == "?" or opcode in demands.NEVER:
             what = "a cache entry" if opcode == 0 else f"{isa.OPNAMES[opcode]} ({opcode})"
             rule = "cache" if opcode == 0 else "opcode"
             found.append(Fault(rule, f"expected an instruction of a program, found {what}", index))

@@ -9,7 +9,7 @@ from equip import isa
 from equip.analysis.verify import kinds
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
-from equip.isa import effects
+from equip.isa import demands
 
 
 class State(NamedTuple):
@@ -34,9 +34,9 @@ class Frame:
         self.flags = code.co_flags
         self.names = code.co_names
         self.promised = {
-            slot: kinds.SETS[effects.PROMISED[name]]
+            slot: kinds.SETS[demands.PROMISED[name]]
             for slot, name in enumerate(self.slots)
-            if name in effects.PROMISED and (name != ".0" or (slot == 0 and kinds.wants_iterator(code)))
+            if name in demands.PROMISED and (name != ".0" or (slot == 0 and kinds.wants_iterator(code)))
         }
         parameters = code.co_argcount + code.co_kwonlyargcount
         parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)

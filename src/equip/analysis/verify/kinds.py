@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Final
 
 from equip import isa
-from equip.isa import effects
+from equip.isa import demands
 
 NULL, NONE, EXC, LIST, SET, DICT, TUPLE, STR = (1 << n for n in range(8))
 CODE, ITER, BOOL, FUNCTION, CELL, OTHER, NAMES, CELLS = (1 << n for n in range(8, 16))
@@ -123,7 +123,7 @@ def of_constant(constant: object) -> int:
 def wants_iterator(code: CodeType) -> bool:
     """Whether code takes its parameter ``.0`` for an iterator without looking."""
     return (
-        ".0" in effects.PROMISED
+        ".0" in demands.PROMISED
         and code.co_argcount > 0
         and code.co_varnames[0] == ".0"
         and _ITERATES.search(code.co_code[::2]) is not None

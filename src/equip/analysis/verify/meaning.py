@@ -1,7 +1,7 @@
 """What each instruction does to the abstract frame.
 
 ``STEPS`` has for each opcode what it does when control goes on, ``BRANCHES`` for jumps that can go two ways: these
-return the stack at the target. Everything that the tables of ``isa.effects`` can say is said there.
+return the stack at the target. Everything that the tables of ``isa.demands`` can say is said there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from equip.analysis.verify import kinds
 from equip.analysis.verify.frame import Frame
 from equip.analysis.verify.kinds import BORROWED, CELL, NULL, OBJECT, SETS
 from equip.analysis.verify.problem import Fault
-from equip.isa import effects
+from equip.isa import demands
 
 Step = Callable[[Frame, int], None]
 Branch = Callable[[Frame, int], list[int]]
@@ -91,7 +91,7 @@ def _repeated(items: list[str], arg: int) -> list[str]:
 
 
 _KEPT: dict[int, Effect] = {}
-_USES_ARGUMENT: Final = frozenset(n for n, row in effects.ROWS.items() if any("*" in item for item in row))
+_USES_ARGUMENT: Final = frozenset(n for n, row in demands.ROWS.items() if any("*" in item for item in row))
 
 
 def effect_of(opcode: int, arg: int) -> Effect:
@@ -99,7 +99,7 @@ def effect_of(opcode: int, arg: int) -> Effect:
     key = opcode | arg << 8 if opcode in _USES_ARGUMENT else opcode
     found = _KEPT.get(key)
     if found is None:
-        found = Effect(effects.ROWS[opcode], arg)
+        found = Effect(demands.ROWS[opcode], arg)
         if arg < 256:
             _KEPT[key] = found
     return found
@@ -236,7 +236,7 @@ def _keep_promise(frame: Frame, slot: int, value: int) -> None:
     """Names that no program can spell have values of one kind."""
     name = frame.slots[slot]
     if name[0] == "." and value & kinds.KINDS & ~(frame.promised.get(slot, OBJECT) | NULL):
-        raise Fault("kind", f"expected {effects.PROMISED[name]} for {name}, found {kinds.shown(value)}")
+        raise Fault("kind", f"expected {demands.PROMISED[name]} for {name}, found {kinds.shown(value)}")
 
 
 def _store_two(frame: Frame, pair: int) -> None:
@@ -277,7 +277,7 @@ def _load_deref(frame: Frame, slot: int) -> None:
 
 
 def _load_name(frame: Frame, index: int) -> None:
-    frame.stack.append(SETS[effects.PROMISED.get(frame.names[index], "object")])
+    frame.stack.append(SETS[demands.PROMISED.get(frame.names[index], "object")])
 
 
 def _load_classderef(frame: Frame, slot: int) -> None:
@@ -344,7 +344,7 @@ def _into(kind: str, taken: int, frame: Frame, place: int) -> None:
     frame.peek(place, SETS[kind], kind)
 
 
-_CALLABLE_ABOVE: Final = 2 if effects.NULL_BELOW_CALLABLE else 3
+_CALLABLE_ABOVE: Final = 2 if demands.NULL_BELOW_CALLABLE else 3
 
 
 def _dict_merge(frame: Frame, place: int) -> None:
@@ -356,7 +356,7 @@ def _dict_merge(frame: Frame, place: int) -> None:
 
 
 _CALL_ROW: Final = isa.OP["CALL"]
-_CALLED: Final = 1 if effects.NULL_BELOW_CALLABLE else 2
+_CALLED: Final = 1 if demands.NULL_BELOW_CALLABLE else 2
 """How far what is called is below the arguments, when it is no method."""
 
 
@@ -392,16 +392,16 @@ def _precall(frame: Frame, count: int) -> None:
 
 
 def _intrinsic_1(frame: Frame, number: int) -> None:
-    expected = effects.INTRINSIC_1[number]
+    expected = demands.INTRINSIC_1[number]
     frame.pop(SETS[expected], expected)
-    frame.stack.append(SETS[effects.INTRINSIC_1_RESULTS.get(number, "object")])
+    frame.stack.append(SETS[demands.INTRINSIC_1_RESULTS.get(number, "object")])
 
 
 def _intrinsic_2(frame: Frame, number: int) -> None:
-    below, top = effects.INTRINSIC_2[number].split()
+    below, top = demands.INTRINSIC_2[number].split()
     frame.pop(SETS[top], top)
     frame.pop(SETS[below], below)
-    frame.stack.append(SETS[effects.INTRINSIC_2_RESULTS.get(number, "object")])
+    frame.stack.append(SETS[demands.INTRINSIC_2_RESULTS.get(number, "object")])
 
 
 def _wanted(frame: Frame) -> tuple[int, int]:
@@ -437,7 +437,7 @@ def _make_function(frame: Frame, arg: int) -> None:
 
 def _attribute(frame: Frame, flag: int, wanted: int) -> None:
     """Take an attribute for a function that wants so many cells."""
-    expected = effects.FUNCTION_ATTRIBUTES[flag]
+    expected = demands.FUNCTION_ATTRIBUTES[flag]
     if expected != "closure":
         value = frame.pop(SETS["object" if flag == 16 else expected], expected)
         if flag == 4 and kinds.count_of(value) > 0 and kinds.count_of(value) & 1:
@@ -449,8 +449,8 @@ def _attribute(frame: Frame, flag: int, wanted: int) -> None:
 
 
 def _set_attribute(frame: Frame, flag: int) -> None:
-    if flag not in effects.FUNCTION_ATTRIBUTES:
-        raise Fault("argument", f"expected one of {list(effects.FUNCTION_ATTRIBUTES)}, found {flag}")
+    if flag not in demands.FUNCTION_ATTRIBUTES:
+        raise Fault("argument", f"expected one of {list(demands.FUNCTION_ATTRIBUTES)}, found {flag}")
     function = frame.pop(kinds.FUNCTION | kinds.OPEN | kinds.COMPREHENSION, "function")
     wanted = kinds.count_of(function) if function & kinds.OPEN else 0
     if flag == 8 and not wanted:
@@ -482,7 +482,7 @@ def _reraise(frame: Frame, place: int) -> None:
 def _compare(frame: Frame, arg: int) -> None:
     frame.pop(OBJECT, "object")
     frame.pop(OBJECT, "object")
-    frame.stack.append(kinds.BOOL if arg & effects.COMPARE_BOOL else OBJECT)
+    frame.stack.append(kinds.BOOL if arg & demands.COMPARE_BOOL else OBJECT)
 
 
 # -- jumps ------------------------------------------------------------------------------------------------------------
@@ -490,10 +490,10 @@ def _compare(frame: Frame, arg: int) -> None:
 
 def _for_iter(frame: Frame, arg: int) -> list[int]:
     stack = frame.stack
-    if effects.INDEXED:
+    if demands.INDEXED:
         frame.peek(1, SETS["index"], "index")
-    frame.peek(1 + effects.INDEXED, kinds.ITER, "iterator")
-    ended = [*stack, OBJECT] if effects.LOOP_PHANTOM else stack[:-1]
+    frame.peek(1 + demands.INDEXED, kinds.ITER, "iterator")
+    ended = [*stack, OBJECT] if demands.LOOP_PHANTOM else stack[:-1]
     stack.append(OBJECT)
     return ended
 
@@ -501,10 +501,10 @@ def _for_iter(frame: Frame, arg: int) -> list[int]:
 def _send(frame: Frame, arg: int) -> list[int]:
     frame.pop(OBJECT, "object")
     stack = frame.stack
-    if effects.INDEXED:
+    if demands.INDEXED:
         frame.peek(1, SETS["index"], "index")
-    frame.peek(1 + effects.INDEXED, kinds.ITER, "iterator")
-    ended = [*stack, OBJECT] if effects.SEND_COMPANION else [*stack[:-1], OBJECT]
+    frame.peek(1 + demands.INDEXED, kinds.ITER, "iterator")
+    ended = [*stack, OBJECT] if demands.SEND_COMPANION else [*stack[:-1], OBJECT]
     stack.append(OBJECT)
     return ended
 
@@ -526,7 +526,7 @@ def _known(table: dict[str, Step]) -> dict[int, Step]:
 
 
 _OWN_STEPS: Final[dict[int, Step]] = {
-    **{opcode: _step_of(opcode) for opcode in effects.ROWS},
+    **{opcode: _step_of(opcode) for opcode in demands.ROWS},
     **_known(
         {
             "BUILD_TUPLE": _build_tuple,
@@ -571,7 +571,7 @@ _OWN_STEPS: Final[dict[int, Step]] = {
             "STORE_FAST_LOAD_FAST": _store_load,
             "STORE_FAST_STORE_FAST": _store_two,
             "SWAP": _swap,
-            **({"COMPARE_OP": _compare} if effects.COMPARE_BOOL else {}),
+            **({"COMPARE_OP": _compare} if demands.COMPARE_BOOL else {}),
         }
     ),
 }
@@ -606,7 +606,7 @@ def pushed(opcode: int, arg: int) -> int:
     """
     if opcode in _PUSHED:
         return _PUSHED[opcode]
-    if opcode in effects.ROWS:
+    if opcode in demands.ROWS:
         return effect_of(opcode, arg).pushed
     return 0
 
@@ -614,7 +614,7 @@ def pushed(opcode: int, arg: int) -> int:
 _PUSHED: Final[dict[int, int]] = {
     **dict.fromkeys(_PUSH_ONE | _LOADS | _TESTS, 1),
     **dict.fromkeys(_STAY, 0),
-    **{opcode: effect_of(opcode, 0).pushed for opcode in effects.ROWS if opcode not in _USES_ARGUMENT | _STAY},
+    **{opcode: effect_of(opcode, 0).pushed for opcode in demands.ROWS if opcode not in _USES_ARGUMENT | _STAY},
 }
 
 STEPS: Final[list[Step]] = [_OWN_STEPS.get(opcode, _nothing) for opcode in range(256)]

@@ -13,7 +13,7 @@ from typing import Final
 from equip import isa
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
-from equip.isa import effects
+from equip.isa import demands
 
 _GENERATORS: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _VARINT: Final = rb"[\x40-\x7f]{0,5}[\x00-\x3f]"
@@ -33,9 +33,9 @@ _RESUME: Final = isa.RESUME
 _YIELD: Final = isa.OP["YIELD_VALUE"]
 _SEND: Final = isa.OP["SEND"]
 _IN_PROLOGUE: Final = bytes([_COPY_FREE_VARS, _MAKE_CELL, _RETURN_GENERATOR, _POP_TOP, isa.OP["NOP"]])
-_EARLY: Final = bytes(isa.ops("LOAD_FAST LOAD_FAST_BORROW GET_ITER" if effects.EARLY_ITERATION else ""))
-_SEND_AT: Final = isa.OP.get(effects.SEND_COMPANION, -1)
-_LOOP_AT: Final = bytes(isa.OP[name] for name in effects.LOOP_COMPANIONS)
+_EARLY: Final = bytes(isa.ops("LOAD_FAST LOAD_FAST_BORROW GET_ITER" if demands.EARLY_ITERATION else ""))
+_SEND_AT: Final = isa.OP.get(demands.SEND_COMPANION, -1)
+_LOOP_AT: Final = bytes(isa.OP[name] for name in demands.LOOP_COMPANIONS)
 _PAIR: Final = isa.kind("pair")
 _KW_NAMES: Final = isa.OP.get("KW_NAMES", -1)
 _PRECALL: Final = isa.OP.get("PRECALL", -1)
@@ -93,8 +93,8 @@ def _locations(code: CodeType) -> Iterator[Fault]:
 _ANY: Final = 1 << 32
 _POOLS: Final = ("co_consts", "co_names", "co_names", "co_names", "the variables", "nothing", "two variables")
 """What the first classes of arguments are about; the others are about tables of the interpreter."""
-_LOW: Final = bytes(effects.ARGUMENT_LIMITS.get(opcode, (0, 0))[0] for opcode in range(256))
-_TABLE_LIMITS: Final = sorted({high for low, high in effects.ARGUMENT_LIMITS.values() if high or not low})
+_LOW: Final = bytes(demands.ARGUMENT_LIMITS.get(opcode, (0, 0))[0] for opcode in range(256))
+_TABLE_LIMITS: Final = sorted({high for low, high in demands.ARGUMENT_LIMITS.values() if high or not low})
 
 
 def _class_of(opcode: int) -> int:
@@ -107,13 +107,13 @@ def _class_of(opcode: int) -> int:
         return 4
     if operand == "pair":
         return 6
-    low, high = effects.ARGUMENT_LIMITS.get(opcode, (1, 0))
+    low, high = demands.ARGUMENT_LIMITS.get(opcode, (1, 0))
     return 7 + _TABLE_LIMITS.index(high) if high or not low else 5
 
 
 _CLASSES: Final = bytes(_class_of(opcode) for opcode in range(256))
 _IS_PAIR: Final = bytes(opcode in _PAIR for opcode in range(256))
-_ALLOWED: Final = bytes(opcode for opcode in range(256) if opcode not in effects.NEVER)
+_ALLOWED: Final = bytes(opcode for opcode in range(256) if opcode not in demands.NEVER)
 
 
 def _arguments(decoded: Decoded) -> Iterator[Fault]:
@@ -125,7 +125,7 @@ def _arguments(decoded: Decoded) -> Iterator[Fault]:
         yield from _out_of_range(decoded, limits)
     if opcodes.translate(None, _ALLOWED):
         for at, opcode in zip(decoded.at, opcodes, strict=True):
-            if opcode in effects.NEVER:
+            if opcode in demands.NEVER:
                 yield Fault("opcode", f"expected an instruction of a program, found {isa.OPNAMES[opcode]}", at)
     if slots < 16:
         for pair in set(compress(args, opcodes.translate(_IS_PAIR))):
@@ -224,7 +224,7 @@ def _companions(decoded: Decoded) -> Iterator[Fault]:
             if _LOOP_AT:
                 there = decoded.index(decoded.target(index))
                 if opcodes[there : there + len(_LOOP_AT)] != _LOOP_AT:
-                    expected = " and ".join(effects.LOOP_COMPANIONS)
+                    expected = " and ".join(demands.LOOP_COMPANIONS)
                     yield Fault("companion", f"expected {expected} at the target of FOR_ITER", decoded.at[index])
         elif opcode == _SEND:
             if _SEND_AT >= 0 and opcodes[decoded.index(decoded.target(index))] != _SEND_AT:
@@ -240,7 +240,7 @@ def _companions(decoded: Decoded) -> Iterator[Fault]:
 
 def _resumption(decoded: Decoded, index: int) -> Iterator[Fault]:
     opcodes, at = decoded.opcodes, decoded.at
-    location = decoded.args[index] & effects.RESUME_LOCATION
+    location = decoded.args[index] & demands.RESUME_LOCATION
     yields = opcodes[index - 1] == _YIELD
     if yields != (location > 0):
         yield Fault("companion", f"expected RESUME {'from 1' if yields else '0'}, found {location}", at[index])

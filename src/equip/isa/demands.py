@@ -192,7 +192,7 @@ def rows_of(text: str) -> dict[int, list[str]]:
         first, _, last = minors.partition("-")
         if int(first) <= isa.MINOR <= int(last or first):
             if name not in isa.OP or isa.OP[name] in found:
-                raise UnsupportedPythonError(f"isa effects: no opcode, or two rows, for {name}: a bug of equip")
+                raise UnsupportedPythonError(f"isa demands: no opcode, or two rows, for {name}: a bug of equip")
             found[isa.OP[name]] = rest
     return found
 
@@ -204,7 +204,7 @@ NEVER: Final = isa.ops(REFUSED)
 _own = isa.ops(OWN) | NEVER | {isa.EXTENDED_ARG}
 if _own & ROWS.keys() or _own | ROWS.keys() != set(isa.OP.values()):
     _odd = sorted(isa.OPNAMES[n] for n in (_own & ROWS.keys()) | (set(isa.OP.values()) - _own - ROWS.keys()))
-    raise UnsupportedPythonError(f"isa effects: without a row, or with two meanings: {_odd}: a bug of equip")
+    raise UnsupportedPythonError(f"isa demands: without a row, or with two meanings: {_odd}: a bug of equip")
 
 INTRINSIC_1: Final = "- object object exc object object list str str str tuple tuple".split()
 """What each intrinsic takes, by its number."""

@@ -25,6 +25,7 @@ from bench import (
     peer_rustworkx,
     running,
     startup,
+    verifying,
 )
 from bench.timing import ROUNDS, Row, in_new_process, minima
 
@@ -54,7 +55,7 @@ def _measure(quick: bool) -> Iterator[Row]:
         whole, part = Path(folder, "whole"), Path(folder, "part")
         count = corpus.write(whole, _QUICK_STRIDE if quick else 1)
         shown = f"{count} modules of the standard library"
-        yield from _against_compile(whole, f"compile() of {shown}", linking, fields, lines, analysing)
+        yield from _against_compile(whole, f"compile() of {shown}", linking, fields, lines, analysing, verifying)
         count = corpus.write(part, _PEER_STRIDE)
         peers = (peer, peer_networkx, peer_rustworkx, peer_graph)
         yield from _against_compile(part, f"compile() of {count} of these", *peers)

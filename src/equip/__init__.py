@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from equip.analysis.origins import Origins
     from equip.analysis.reaching import Definition, ReachingDefinitions
     from equip.analysis.stackvalues import StackValues
+    from equip.analysis.verify import Problem, check, verify
     from equip.code.instruction import Instruction
     from equip.code.provenance import provenance
     from equip.delivery.attach import Attached, attach, detach
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         PycError,
         SnippetError,
         UnsupportedPythonError,
+        VerificationError,
     )
     from equip.inject.request import JoinPoint
     from equip.instrumentation import BytecodeObject, Instrumentation, Program
@@ -62,6 +64,7 @@ _HOMES = {
     "equip.analysis.origins": "Origins",
     "equip.analysis.reaching": "Definition ReachingDefinitions",
     "equip.analysis.stackvalues": "StackValues",
+    "equip.analysis.verify": "Problem check verify",
     "equip.code.instruction": "Instruction",
     "equip.code.provenance": "provenance",
     "equip.delivery.attach": "Attached attach detach",
@@ -72,7 +75,7 @@ _HOMES = {
     "equip.delivery.state": "restore status",
     "equip.errors": (
         "AttachError EquipError EquipWarning InvalidCodeError JoinPointError PatchError ProbeError PycError "
-        "SnippetError UnsupportedPythonError"
+        "SnippetError UnsupportedPythonError VerificationError"
     ),
     "equip.inject.request": "JoinPoint",
     "equip.instrumentation": "BytecodeObject Instrumentation Program",
@@ -122,6 +125,7 @@ __all__ = [
     "PatchError",
     "Probe",
     "ProbeError",
+    "Problem",
     "Program",
     "PycError",
     "ReachingDefinitions",
@@ -131,9 +135,11 @@ __all__ = [
     "StackValues",
     "TypeDeclaration",
     "UnsupportedPythonError",
+    "VerificationError",
     "after",
     "attach",
     "before",
+    "check",
     "condition",
     "detach",
     "install",
@@ -144,6 +150,7 @@ __all__ = [
     "provenance",
     "restore",
     "status",
+    "verify",
 ]
 
 

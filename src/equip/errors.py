@@ -41,3 +41,15 @@ class EquipWarning(UserWarning):
 
 class PycError(EquipError):
     """A .pyc file (or the source it belongs to) cannot be read, trusted or written."""
+
+
+class VerificationError(EquipError):
+    """Code that could break the interpreter. ``problems`` has what is wrong (each an ``equip.Problem``)."""
+
+    def __init__(self, problems: tuple[object, ...], report: str) -> None:
+        super().__init__(problems, report)
+        self.problems = problems
+        self.report = report
+
+    def __str__(self) -> str:
+        return self.report

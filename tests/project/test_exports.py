@@ -15,9 +15,9 @@ PUBLIC = """
     Condition Conditions ControlFlow DefiniteAssignment Definition DominatorTree Edge EdgeKind EquipError
     EquipWarning Expressions FileReport Hook ImportDeclaration Instruction Instrumentation InvalidCodeError
     JoinPoint JoinPointError Liveness Loop MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor Origins
-    Patch PatchError Probe ProbeError Program PycError ReachingDefinitions Report SimpleRewriter SnippetError
-    StackValues TypeDeclaration UnsupportedPythonError after attach before condition detach install instrument_code
-    on_line on_raise patch provenance restore status
+    Patch PatchError Probe ProbeError Problem Program PycError ReachingDefinitions Report SimpleRewriter
+    SnippetError StackValues TypeDeclaration UnsupportedPythonError VerificationError after attach before check
+    condition detach install instrument_code on_line on_raise patch provenance restore status verify
 """.split()
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from types import CodeType
 
+from equip.analysis.verify import verify as verify_code
 from equip.delivery.planning import Visitor, as_visitors, begun, run_visitors, warn_of_idle
 from equip.program.declarations import ModuleDeclaration
 from equip.program.pyc import running_optimize
@@ -19,15 +20,20 @@ def instrument_code(
     file_path: str | None = None,
     module_name: str | None = None,
     optimize: int = -1,
+    verify: bool = False,
 ) -> CodeType:
     """``code``, of a module or of a single function, as the visitor (or a list of them) wants it.
 
     Returns the same object when nothing was asked for. ``file_path`` and ``module_name`` are for the fields of
     snippets; they are taken from the code's file name. ``optimize`` is the level for snippets, -1 that of this
-    interpreter. Raises ``SnippetError`` and ``JoinPointError``; warns (``EquipWarning``) of probes without a match.
+    interpreter. With ``verify`` the new code has passed ``equip.verify``; this costs more than the rest, and what it
+    refuses is a bug of equip. Raises ``SnippetError`` and ``JoinPointError``, then also ``VerificationError``; warns
+    (``EquipWarning``) of probes without a match.
     """
     visitors = begun(as_visitors(visitor))
     new = code_with(code, visitors, file_path, module_name, optimize)
+    if verify and new is not code:
+        verify_code(new)
     warn_of_idle(visitors, 2)
     return new
 

@@ -63,6 +63,8 @@ def check_complete(operands: dict[str, str], opmap: dict[str, int], specialized:
 
 
 MINOR: Final = _running_minor()
+RELEASE: Final = ".".join(map(str, sys.version_info[:3]))
+"""The interpreter, as reports name it."""
 _OPERANDS: Final = _rows_of(MINOR)
 _SPECIALIZED: Final = set(
     getattr(_opcode, "_specialized_opmap", ()) or getattr(_opcode, "_specialized_instructions", ())

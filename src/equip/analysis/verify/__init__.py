@@ -1,0 +1,136 @@
+"""The verifier: proof that a code object cannot break the interpreter.
+
+CPython has none; it runs what it is given. ``check`` decodes the code, looks at what can be seen without running it
+(``structure``), then runs it on abstract values along the control flow graph, exceptions included (``interpret``,
+``frame``, ``meaning``, ``kinds``; what instructions take and give is data, in ``isa.demands``). The invariants, by the
+names of their rules:
+
+``opcode``          every instruction is one that this version's compiler can emit
+``truncated``       no prefix without its instruction, nor more than three
+``cache``           every instruction has its inline cache entries, which are zero in ``co_code``
+``jump``            jumps lead to the first prefix of an instruction
+``falls-off``       the last instruction leaves or jumps
+``argument``        arguments are in range: of the constants, names and variables, of the interpreter's own tables
+``sizes``           parameters, locals and their names fit
+``flags``           at most one kind of generator; a namespace where one is needed
+``locations``       the location table decodes and covers exactly the code
+``exception-table`` entries decode, are sorted and disjoint, begin, end and lead to instructions
+``prologue``        COPY_FREE_VARS, MAKE_CELL, RETURN_GENERATOR, POP_TOP, RESUME: whole, in order, never jumped into
+``generator``       RETURN_GENERATOR exactly in generators, before any YIELD_VALUE
+``companion``       FOR_ITER, SEND, YIELD_VALUE and RESUME stand with what the interpreter expects beside them
+``call-names``      names of keyword arguments are a tuple of strings, not more than arguments, right before the call
+``underflow``       no instruction takes, or reaches below, what is not on the stack
+``overflow``        the stack never holds more than ``co_stacksize`` values
+``merge``           all ways to an instruction have the same depth
+``kind``            values are of the kinds that the interpreter assumes without looking: NULL or object, iterator,
+                    exception, offset, handled exception, list, set, dict, tuple, str, bool, code, function
+``handler``         an exception never finds fewer values on the stack than its handler keeps
+``left-over``       the stack is empty at a return: no iterator, no handled exception is left
+``unbound``         an unchecked load never finds a variable unbound (3.12 on)
+``borrow``          no borrowed reference to a variable is on the stack while that changes, none is stored (3.14 on)
+``cell``            instructions on cells find a cell
+``closure``         functions get as many cells as their code has free variables
+``damaged``         whatever else cannot be decoded
+
+The interpretation of a code object ends with the first of its problems. Specialised and instrumented forms of
+instructions are invisible: ``co_code`` shows the plain ones, and so does what is written to files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import CodeType
+
+from equip import isa
+from equip.analysis.verify import damage, kinds, structure
+from equip.analysis.verify.decoded import Decoded
+from equip.analysis.verify.interpret import Interpretation, Trace
+from equip.analysis.verify.problem import Fault, Problem
+from equip.code.instruction import lines_by_unit
+from equip.errors import InvalidCodeError, VerificationError
+
+__all__ = ["Problem", "check", "verify"]
+
+_AROUND = 6
+"""Instructions shown before the place."""
+_SHOWN = 5
+"""Problems shown in the message of an error."""
+
+
+def check(code: CodeType) -> tuple[Problem, ...]:
+    """What is wrong with a code object, and those among its constants; empty when nothing is."""
+    found: list[Problem] = []
+    pending, seen = [code], {id(code)}
+    while pending:
+        one = pending.pop()
+        found += _check_one(one)
+        for constant in one.co_consts:
+            if isinstance(constant, CodeType) and id(constant) not in seen:
+                seen.add(id(constant))
+                pending.append(constant)
+    return tuple(found)
+
+
+def verify(code: CodeType) -> None:
+    """Raise ``VerificationError`` unless ``check`` finds nothing."""
+    problems = check(code)
+    if problems:
+        raise VerificationError(problems, _report(problems))
+
+
+def _report(problems: tuple[Problem, ...]) -> str:
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    shown = [problem.render() for problem in problems[:_SHOWN]]
+    more = [f"… and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    return "\n".join((f"this code could break the interpreter, {count}:", *shown, *more))
+
+
+def _check_one(code: CodeType) -> list[Problem]:
+    try:
+        decoded = Decoded(code)
+    except InvalidCodeError as error:
+        faults = list(damage.faults(code)) or [Fault("damaged", str(error))]
+        return _problems(code, faults)
+    faults = list(structure.faults(decoded))
+    if faults:
+        return _problems(code, faults)
+    failure = Interpretation(decoded).run()
+    return _problems(code, failure[:1], decoded, failure[1]) if failure else []
+
+
+def _problems(
+    code: CodeType, faults: Iterable[Fault], decoded: Decoded | None = None, trace: Trace | None = None
+) -> list[Problem]:
+    listing = _listing(decoded, trace) if decoded and trace else ()
+    return [
+        Problem(
+            fault.rule,
+            code.co_qualname,
+            fault.message,
+            2 * fault.unit if fault.unit >= 0 else None,
+            _line(code, fault.unit),
+            code.co_filename,
+            listing,
+            code,
+        )
+        for fault in faults
+    ]
+
+
+def _line(code: CodeType, unit: int) -> int | None:
+    if unit < 0:
+        return None
+    try:
+        lines = lines_by_unit(code)
+    except (ValueError, OverflowError):
+        return None
+    return lines[unit] if unit < len(lines) else None
+
+
+def _listing(decoded: Decoded, trace: Trace) -> tuple[str, ...]:
+    shown = []
+    for index, stack in trace[-_AROUND:]:
+        values = ", ".join(map(kinds.shown, stack))
+        name = isa.OPNAMES[decoded.opcodes[index]]
+        shown.append(f"{2 * decoded.at[index]:>6} {name:<28} {decoded.args[index]:<6} [{values}]")
+    return tuple(shown)

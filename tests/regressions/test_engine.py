@@ -371,3 +371,12 @@ def test_code_at_a_line_of_a_class_body_leaves_its_names_alone() -> None:
     found = namespace["A"]
     assert (found.__module__, found.__qualname__, found.y) == ("m", "A", 2)
     assert getattr(found, "__firstlineno__", 1) == 1
+
+
+def test_equal_constants_in_many_functions() -> None:
+    # What many functions have in common is assembled once; each of them needs all of the constants.
+    source = "".join(f"def f{i}(): return 'a'\n" for i in range(6)) + "for g in (f0, f1, f2, f3, f4, f5): g()\n"
+    names = tuple(f"f{i}" for i in range(6))
+    code = instrumented(source, lambda r: r.insert_before("record(300, 300.0, 2.0, -0.0, 0.0, (1,), (True,))"), *names)
+    assert equip.check(code) == ()
+    assert [repr(one) for one in run(code)] == [repr((300, 300.0, 2.0, -0.0, 0.0, (1,), (True,)))] * 6

@@ -38,7 +38,7 @@ class Light:
     That is what most instrumentation asks for; everything else takes ``engine._Injection``.
     """
 
-    __slots__ = ("_constants", "_images", "_names", "_symbols", "part_of", "parts", "record")
+    __slots__ = ("_constants", "_images", "_is_plain", "_names", "_symbols", "part_of", "parts", "record")
 
     def __init__(self, uses: Sequence[tuple[Kind, Use]], record: object, *, shared: bool) -> None:
         """``uses`` in the order in which they were asked for, at lines each once; ``shared`` by many functions."""
@@ -55,9 +55,11 @@ class Light:
         self.part_of = dict(zip(lines, count(2), strict=False))
         """The place in ``parts`` of what is at lines."""
         self.record = record
-        symbols = dict.fromkeys([symbol for _, use in uses for symbol in use.template.symbols]) if shared else {}
+        # Constants as often as they come: some that are equal are not the same (1, 1.0 and True).
+        symbols = [symbol for _, use in uses for symbol in use.template.symbols] if shared else []
         self._names = dict.fromkeys([symbol.name for _, symbol in symbols if isinstance(symbol, Name)])
         self._constants = [pair for pair in symbols if isinstance(pair[1], Const)]
+        self._is_plain = all(isinstance(symbol, (Name, Const)) for _, symbol in symbols)
         self._symbols = tuple(symbols) if shared else None
         """What the images depend on where many functions have them in common."""
         self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
@@ -74,12 +76,10 @@ class Light:
             found = self._images[key] = tuple([joined(part, pools) for part in self.parts])
         return found
 
-
     def _key(self, symbols: Sequence[tuple[int, Symbol]], pools: Pools) -> tuple[Value, ...]:
         """What the symbols are in a code object."""
         names = pools.names
-        plain = len(symbols) == len(self._names) + len(self._constants)
-        if not plain or not self._names.keys().isdisjoint(names):
+        if not self._is_plain or not self._names.keys().isdisjoint(names):
             return tuple(resolve(symbols, pools, _NONE, {}))
         # The most frequent case: none of the names is there yet.
         pools.names = [*names, *self._names]

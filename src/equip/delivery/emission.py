@@ -11,9 +11,7 @@ import traceback
 from dataclasses import dataclass
 from types import CodeType
 
-from equip import isa
-from equip.analysis.verify import verify
-from equip.errors import EquipError, JoinPointError, PycError, SnippetError, VerificationError
+from equip.errors import EquipError, JoinPointError, PycError, SnippetError
 from equip.inject import ModuleInjector
 from equip.inject.request import Plan
 from equip.program import pyc
@@ -66,8 +64,6 @@ def run_job(job: Job, injector: ModuleInjector | None = None) -> Done:
         return _inject(job, injector or _injector_of(job))
     except (SnippetError, JoinPointError) as error:
         return Done(mistake=error)
-    except VerificationError as error:
-        return Done(fault=describe_unverified(error))
     except EquipError as error:
         return Done(fault=str(error))
     except (RecursionError, MemoryError) as error:
@@ -81,14 +77,6 @@ def _describe_bug(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}"
     return f"a bug of equip ({type(error).__name__}: {error}, at {where}): please report it, with this file"
-
-
-def describe_unverified(error: VerificationError) -> str:
-    """A report of code that equip made and the verifier refuses: all that is needed to look into it."""
-    return (
-        f"a bug of equip: nothing was written. Please report it, with the snippets, this file and what follows "
-        f"(Python {isa.RELEASE}): {error}"
-    )
 
 
 def _injector_of(job: InjectJob) -> ModuleInjector:
@@ -106,10 +94,8 @@ def _inject(job: InjectJob, injector: ModuleInjector) -> Done:
 def emit(code: CodeType, path: str) -> bytes:
     """``code``, which is to be written to ``path``, judged and marshalled.
 
-    Everything that equip writes to disk passes here, and the verifier. Raises ``PycError``, and ``VerificationError``
-    for code that could break the interpreter: a bug of equip.
+    Everything that equip writes to disk passes here: the place of the verifier. Raises ``PycError``.
     """
-    verify(code)
     try:
         return marshal.dumps(code)
     except ValueError as error:

@@ -380,3 +380,24 @@ def test_equal_constants_in_many_functions() -> None:
     code = instrumented(source, lambda r: r.insert_before("record(300, 300.0, 2.0, -0.0, 0.0, (1,), (True,))"), *names)
     assert equip.check(code) == ()
     assert [repr(one) for one in run(code)] == [repr((300, 300.0, 2.0, -0.0, 0.0, (1,), (True,)))] * 6
+
+
+@pytest.mark.filterwarnings("ignore:.*in a 'finally' block:SyntaxWarning")
+def test_line_of_a_try_that_covers_nothing_has_the_handler_of_its_own_copy() -> None:
+    # The body of the outer `finally` is there twice, and the handler of the inner `try` in each of them.
+    source = """
+def f():
+    try:
+        return "outer"
+    finally:
+        for i in range(2):
+            try:
+                return "inner"
+            finally:
+                break
+        record("behind")
+record(f())
+"""
+    code = instrumented(source, lambda r: r.insert_at_line(8, "raise ValueError"))
+    assert equip.check(code) == ()
+    assert run(code) == ["behind", "outer"]

@@ -33,7 +33,7 @@ class Coverage:
         self._lines: list[int | None] | None = None
         self._tries: list[tuple[int, int, Handler]] | None = None
         self._depths: dict[int, int] | None = None
-        self._unused: dict[int, int] | None = None
+        self._unused: dict[int, list[int]] | None = None
         self._copies: dict[int, list[Handler]] = {}
 
     def is_final(self, handler: Handler | None) -> bool:
@@ -67,8 +67,8 @@ class Coverage:
         if entered is not None:
             return self._around(covering, entered.depth)
         if self.raw[2 * unit] == _POP_EXCEPT:
-            return self._cleanup_left(unit) or covering or self.final
-        body = self._body_at(unit, covering) or self._empty_body_at(unit)
+            return self._fitting(self._cleanup_left(unit), unit, covering) or covering or self.final
+        body = self._fitting(self._body_at(unit, covering) or self._empty_body_at(unit), unit, covering)
         if body is not None:
             return body
         if covering is None and self.raw[2 * unit] == _NOP:
@@ -76,6 +76,13 @@ class Coverage:
             if inner is not None:
                 return self._around(self.at(inner.target), inner.depth) or self.final
         return covering or self.final
+
+    def _fitting(self, found: Handler | None, unit: int, covering: Handler | None) -> Handler | None:
+        """``found``, or what is around it, if the stack at ``unit`` is as deep as that handler needs it.
+
+        It is not where a ``break`` or ``continue`` in a ``finally`` has given up what was pending.
+        """
+        return found if found is None or found is covering else self._around(found, self._depth(unit))
 
     def _body_at(self, unit: int, covering: Handler | None) -> Handler | None:
         """The handler of the innermost ``try`` whose body the line of ``unit`` is in, if ``covering`` is around it.
@@ -134,20 +141,22 @@ class Coverage:
         if line is None:
             return None
         following = min((one for one in map(self._line, range(len(self.raw) // 2)) if one and one > line), default=0)
-        if following not in unused:
+        # The compiler may have made several copies of the body: the handler of this one is behind it.
+        target = next((at for at in unused.get(following, ()) if at > unit), None)
+        if target is None or not self._is_reached(unit):
             return None
-        return Handler(unit, unit + 1, unused[following], self._depth(unit), False)
+        return Handler(unit, unit + 1, target, self._depth(unit), False)
 
-    def _unused_handlers(self) -> dict[int, int]:
-        """The code unit of each handler that covers nothing, by its first line."""
+    def _unused_handlers(self) -> dict[int, list[int]]:
+        """The code units of the handlers that cover nothing, by their first line."""
         if self._unused is None:
             count = len(self.raw) // 2
             targets = {handler.target for handler in self.handlers}
-            self._unused = {
-                next(filter(None, map(self._line, range(at, count))), 0): at
-                for at in _PUSHES_EXCEPTION.positions(self.raw[::2])
-                if at not in targets
-            }
+            self._unused = {}
+            for at in _PUSHES_EXCEPTION.positions(self.raw[::2]):
+                if at not in targets:
+                    line = next(filter(None, map(self._line, range(at, count))), 0)
+                    self._unused.setdefault(line, []).append(at)
         return self._unused
 
     def _outwards(self, handler: Handler | None) -> Iterator[Handler]:
@@ -171,9 +180,15 @@ class Coverage:
         return max((handler for handler in cleanups if handler.end <= unit), key=lambda one: one.end, default=None)
 
     def _depth(self, unit: int) -> int:
+        return self._depths_of_code().get(2 * unit, 0)
+
+    def _is_reached(self, unit: int) -> bool:
+        return 2 * unit in self._depths_of_code()
+
+    def _depths_of_code(self) -> dict[int, int]:
         if self._depths is None:
             self._depths = stack_depths(self.code)
-        return self._depths.get(2 * unit, 0)
+        return self._depths
 
     def _line(self, unit: int) -> int | None:
         if self._lines is None:

@@ -47,7 +47,9 @@ def find_pythons() -> dict[str, Python]:
 
 WHERE_LOOKED = "looked in EQUIP_PYTHONS, .pythons, PATH and pyenv's versions"
 TESTING = ("--editable", ".[test]")
-"""The requirements for tests and measurements."""
+"""The requirements for tests."""
+MEASURING = ("--editable", ".[bench]")
+"""The requirements for measurements."""
 
 
 def environment(python: Python, *requirements: str, name: str = "") -> Path:

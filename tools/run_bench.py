@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pythons import ROOT, SUPPORTED, TESTING, WHERE_LOOKED, chosen, environment
+from pythons import MEASURING, ROOT, SUPPORTED, WHERE_LOOKED, chosen, environment
 
 
 def main() -> int:
@@ -26,7 +26,7 @@ def main() -> int:
     pythons = chosen(options.python)
     rows: list[object] = []
     for python in pythons.values():
-        interpreter = environment(python, *TESTING)
+        interpreter = environment(python, *MEASURING, name=f"bench-{python.version}")
         with tempfile.TemporaryDirectory() as folder:
             found = Path(folder, "rows.json")
             command = [str(interpreter), "-m", "bench", "--json", str(found), *(["--quick"] if options.quick else [])]

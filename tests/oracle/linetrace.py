@@ -25,16 +25,18 @@ Hit = tuple[str, int, int]
 """The qualified name of a function, the line of its ``def``, the line that was encountered."""
 
 
-RETURNED_CALLS_FIRE = sys.version_info[:2] == (3, 12)
-"""A fault of 3.12: a jump target right behind a call, on the call's line, fires when the callee was a
+RETURNS_FIRE = sys.version_info[:2] == (3, 12)
+"""Two faults of 3.12. A jump target right behind a call, on the call's line, fires when the callee was a
 Python function that ran inline, and does not when it was in C (``k == 0 or f(k)``, the end of that
-expression). What the callee is cannot be known from the code, so such events are left out."""
+expression). And ``throw()`` into what waits for another generator, which then returns, fires at the END_SEND
+that it passes over, where no event can come from otherwise. Who returns there cannot be known from the code,
+so such events are left out."""
 
 
 @functools.cache
-def behind_calls(code: CodeType) -> frozenset[int]:
-    """The offsets of jump targets right behind an instruction that may run a frame inline, same line."""
-    found = set()
+def behind_returns(code: CodeType) -> frozenset[int]:
+    """The offsets of END_SEND, and of jump targets right behind what may run a frame inline, same line."""
+    found = {instruction.offset for instruction in dis.get_instructions(code) if instruction.opname == "END_SEND"}
     instructions = list(dis.get_instructions(code))
     for previous, instruction in itertools.pairwise(instructions):
         inline = previous.opname in ("CALL", "CALL_FUNCTION_EX", "LOAD_ATTR", "BINARY_SUBSCR")
@@ -43,10 +45,6 @@ def behind_calls(code: CodeType) -> frozenset[int]:
             if instruction.is_jump_target:
                 found.add(instruction.offset)
     return frozenset(found)
-
-
-def is_behind_call(code: CodeType, offset: int) -> bool:
-    return offset in behind_calls(code)
 
 
 class LineVisitor(equip.MethodVisitor):
@@ -90,7 +88,7 @@ def settrace_appends_to(hits: list[Hit], watched: Callable[[CodeType], bool]) ->
         key = code.co_qualname, code.co_firstlineno
 
         def local(frame: FrameType, event: str, argument: object) -> Any:
-            if event == "line" and not (RETURNED_CALLS_FIRE and is_behind_call(code, frame.f_lasti)):
+            if event == "line" and not (RETURNS_FIRE and frame.f_lasti in behind_returns(code)):
                 hits.append((*key, frame.f_lineno))
             return local
 

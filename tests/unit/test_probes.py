@@ -186,19 +186,19 @@ def test_limit_is_exact_among_threads() -> None:
     assert len(shop["seen"]) == 500
 
 
-def test_every_and_lifespan() -> None:
+def test_every_and_lifespan(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     shop = run(
-        equip.before("shop:f", "seen.append('often')", every=0.2),
-        equip.before("shop:f", "seen.append('life')", lifespan=0.3),
+        equip.before("shop:f", "seen.append('often')", every=0.5),
+        equip.before("shop:f", "seen.append('life')", lifespan=1),
     )
-    end = time.monotonic() + 0.7
-    while time.monotonic() < end:
+    seen = []
+    for now in (1000.0, 1000.25, 1000.5, 1000.75, 1001.25, 1001.5, 1002.0):
+        shop["seen"].clear()
         shop["f"](1)
-        time.sleep(0.01)
-    assert 2 <= shop["seen"].count("often") <= 4
-    count = shop["seen"].count("life")
-    shop["f"](1)
-    assert shop["seen"].count("life") == count > 0
+        seen.append(shop["seen"].copy())
+    assert seen == [["often", "life"], ["life"], ["often", "life"], ["life"], ["often"], [], ["often"]]
 
 
 def test_two_probes_with_one_text_count_by_themselves() -> None:

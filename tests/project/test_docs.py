@@ -47,12 +47,14 @@ def write_file(text: str, folder: Path) -> None:
 def check_command(command: str, expected: str, folder: Path) -> None:
     """Run a command with ``python`` being this interpreter, and equip on its path."""
     places = [str(folder / "..bin"), os.environ.get("PATH", os.defpath)]
-    link = folder / "..bin" / "python"
-    if not link.exists():
-        link.parent.mkdir()
-        link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-        link.chmod(0o755)
+    for name, start in (("python", ""), ("equip", "-m equip")):
+        link = folder / "..bin" / name
+        if not link.exists():
+            link.parent.mkdir(exist_ok=True)
+            link.write_text(f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n', encoding="utf-8")
+            link.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment |= {"PYTHONUNBUFFERED": "1"}  # As on a terminal: what is printed first comes first.
     environment |= {"PATH": os.pathsep.join(places), "PYTHONPATH": str(Path(equip.__file__).parents[1])}
     done = subprocess.run(
         command, shell=True, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import click
 
@@ -24,7 +25,7 @@ def status_command(paths: tuple[str, ...], everything: bool, as_json: bool) -> N
     for path in paths:
         if not os.path.exists(path):
             raise Mistake(f"{path}: no such file or folder")
-    found = [one for one in equip.status(paths) if everything or as_json or one.state != "clean"]
+    found = equip.status(paths)
     if as_json:
         show_json(
             [
@@ -34,7 +35,8 @@ def status_command(paths: tuple[str, ...], everything: bool, as_json: bool) -> N
             ]
         )  # fmt: skip
         return
-    rows = [(one.state, one.pyc, names_of(one.probes) if one.probes else "", one.reason) for one in found]
+    shown = [one for one in found if everything or one.state != "clean"]
+    rows = [(one.state, one.pyc, names_of(one.probes) if one.probes else "", one.reason) for one in shown]
     show_rows(("state", "file", "probes", "reason"), rows, _STYLES)
-    if not rows:
-        click.echo("nothing is instrumented", err=True)
+    counts = Counter(one.state for one in found)
+    click.echo(", ".join(f"{number} {state}" for state, number in counts.items()) or "no compiled files")

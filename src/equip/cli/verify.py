@@ -40,7 +40,7 @@ def verify_command(ctx: click.Context, paths: tuple[str, ...], as_json: bool) ->
     else:
         for fault in faults:
             click.echo(f"{fault['file']}: {fault['problem']}")
-        click.echo(f"{checked} files checked, {len(faults)} problems", err=True)
+        click.echo(f"{checked} files checked, {len(faults)} problems")
     ctx.exit(1 if faults else 0)
 
 

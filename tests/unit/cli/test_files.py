@@ -31,8 +31,8 @@ def test_there_and_back(folder: Path, python: Run, equip: Run) -> None:
     restored = equip("restore", "shop")
     assert [line.split("\t")[0] for line in restored.lines] == ["restored"]
     assert contents(folder) == before
-    assert equip("status", "shop") == Ended(0, "", "nothing is instrumented\n")
-    assert "clean" in equip("status", "--all", "shop").out
+    assert equip("status", "shop") == Ended(0, "2 clean\n", "")
+    assert equip("status", "--all", "shop").out.count("clean\t") == 2
 
 
 def test_json(equip: Run) -> None:

@@ -130,8 +130,8 @@ def compare_program(program: Program, _: str) -> list[str]:
     expected: list[Hit] = []
     got: list[Hit] = []
     name, watched = f"corpus_{program.name}", same_functions(visitor, plain)
-    traced = run(plain, name, program.path, around=lambda: settrace_appends_to(expected, watched))
-    seen = run(instrumented, name, program.path, around=lambda: snippets_append_to(got))
+    traced = run(plain, name, program.path, around=lambda: settrace_appends_to(expected, watched), seconds=300)
+    seen = run(instrumented, name, program.path, around=lambda: snippets_append_to(got), seconds=300)
     if not expected and functions(plain):
         return ["nothing was traced"]
     return compare_hits(expected, got) + differences(traced, seen, by_hand=False)

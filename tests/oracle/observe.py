@@ -89,21 +89,31 @@ def module_in_place(name: str, path: str) -> Iterator[types.ModuleType]:
             sys.modules[name] = before
 
 
+_WAITING = 40
+"""So much longer may it take by the clock than of the processor's time: other work may be going on."""
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
+    """Raise ``TooLongError`` after so many seconds of the processor's time, or when nothing has happened for long."""
+
     def expired(*_: object) -> None:
         raise TooLongError
 
-    previous = signal.signal(signal.SIGALRM, expired)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    limits = ((signal.SIGPROF, signal.ITIMER_PROF, seconds), (signal.SIGALRM, signal.ITIMER_REAL, _WAITING * seconds))
+    previous = [signal.signal(number, expired) for number, _, _ in limits]
+    for _, timer, limit in limits:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        for _, timer, _ in limits:
+            signal.setitimer(timer, 0)
+        for (number, _, _), handler in zip(limits, previous, strict=True):
+            signal.signal(number, handler)
 
 
-def run(code: CodeType, name: str, path: str, *, seconds: float = 5, around: Callable[[], Any] | None = None) -> Observation:
+def run(code: CodeType, name: str, path: str, *, seconds: float = 20, around: Callable[[], Any] | None = None) -> Observation:
     """Run a module's code and, where it is not the main module, its ``main``."""
     helpers.reset()
     output = io.StringIO()

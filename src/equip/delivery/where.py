@@ -47,8 +47,11 @@ class Where:
 
     def find(self, module: ModuleDeclaration) -> Iterator[Declaration]:
         """The declarations in ``module`` that this means. Remembers what it saw, for ``complaint``."""
-        self.modules.add(module.module_path if self.file else module.module_name)
-        if not self._is_meant(module.module_path if self.file else module.module_name):
+        names = [module.module_path] if self.file else [module.module_name]
+        if module.is_main and not self.file:
+            names.append("__main__")
+        self.modules.update(names)
+        if not any(map(self._is_meant, names)):
             return
         found = self._at_line(module) if self.line else self._named(module)
         for declaration in found:

@@ -141,7 +141,7 @@ class ModuleDeclaration(Declaration):
 
     ``module_path`` is the source file as the code knows it. ``optimize`` is the optimisation level that it was
     compiled with. ``probe`` names the visitor that is running. ``in_memory`` says that the code is for this
-    process only and never becomes a file.
+    process only and never becomes a file, ``is_main`` that it is run as ``__main__`` and goes by that name, too.
     """
 
     __slots__ = (
@@ -150,6 +150,7 @@ class ModuleDeclaration(Declaration):
         "_superclasses",
         "in_memory",
         "injector",
+        "is_main",
         "module_name",
         "module_path",
         "optimize",
@@ -158,7 +159,14 @@ class ModuleDeclaration(Declaration):
     )
 
     def __init__(
-        self, code: CodeType, module_path: str, module_name: str, optimize: int, *, in_memory: bool = False
+        self,
+        code: CodeType,
+        module_path: str,
+        module_name: str,
+        optimize: int,
+        *,
+        in_memory: bool = False,
+        is_main: bool = False,
     ) -> None:
         super().__init__(code, (), None)
         self._module = self
@@ -166,6 +174,7 @@ class ModuleDeclaration(Declaration):
         self.module_name = module_name
         self.optimize = optimize
         self.in_memory = in_memory
+        self.is_main = is_main
         self.probe = ""
         self.plan: Plan = {}
         self.injector = ModuleInjector(code, file_path=module_path, module_name=module_name, optimize=optimize)

@@ -116,9 +116,9 @@ def test_exclude_and_several_globs(shop: Path) -> None:
 
 def test_the_second_start_reads_what_the_first_has_made(shop: Path) -> None:
     watch = """
-        import equip.delivery.hook as h
-        make = h._make
-        h._make = lambda *a, **k: (print('made', a[1]), make(*a, **k))[1]
+        import equip.delivery.finder as f
+        make = f.make_entry
+        f.make_entry = lambda *a, **k: (print('made', a[1]), make(*a, **k))[1]
     """
     program = textwrap.dedent(watch) + textwrap.dedent(ADD)
     assert run(shop, program) == ["made shop", "made shop.cart", "add 3", "1"]

@@ -1,0 +1,241 @@
+"""Finding and loading for import hooks: modules that a hook wants get a loader that instruments.
+
+One finder serves all hooks. It lets the other finders find a module, and gives its loader a class of its own, derived
+from the loader's, whose ``get_code`` returns the instrumented code. So everything else that the loader can do, and
+whoever asks for what it is, finds it as before.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.machinery
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final, Protocol, cast
+
+from equip.delivery.codecache import Cache, Entry
+from equip.delivery.planning import Matching, Portable, Visitor, run_visitors
+from equip.delivery.reach import functions_in
+from equip.delivery.recursion import snippet_imports
+from equip.errors import EquipError, EquipWarning
+from equip.program.declarations import ModuleDeclaration
+from equip.program.imports import Imported
+from equip.program.pyc import running_optimize
+
+_passing: ContextVar[bool] = ContextVar("equip_passing", default=False)
+"""Set while a module that snippets import is loaded: neither it nor what it imports is instrumented."""
+PASSED_OVER = (importlib.machinery.ExtensionFileLoader, importlib.machinery.NamespaceLoader)
+_PLAIN = (importlib.machinery.SourceFileLoader, importlib.machinery.SourcelessFileLoader)
+
+
+class MainModule:
+    """Which module is about to be run as ``__main__``, so that it goes by that name, too."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """The names that a module goes by."""
+        return (name, "__main__") if name == self.name else (name,)
+
+    def forget(self, name: str) -> bool:
+        """Whether the module of that name is the main one, whose code is taken now; what comes later is not."""
+        is_main = name == self.name
+        if is_main:
+            self.name = ""
+        return is_main
+
+
+main_module: Final = MainModule()
+
+
+class Wanting(Protocol):
+    """A hook, as far as finding and loading need it."""
+
+    visitors: tuple[Visitor, ...]
+    spared: set[str]
+
+    def wants(self, name: str) -> bool:
+        """Whether the module with that name is to be instrumented."""
+
+    def note(self, name: str, clean: Callable[[], CodeType | None], code: CodeType) -> None:
+        """Remember a module that it has put something into."""
+
+    def patch(self, module: ModuleType, functions: Sequence[FunctionType]) -> None:
+        """Patch a module whose loader makes code that nobody can ask for."""
+
+
+hooks: Final[list[Wanting]] = []
+"""The hooks at work, in the order in which they were installed."""
+
+
+def add(hook: Wanting) -> None:
+    """Have a hook asked for each module from now on."""
+    hooks.append(hook)
+    if FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, FINDER)
+
+
+def remove(hook: Wanting) -> None:
+    """Ask a hook no more."""
+    hooks.remove(hook)
+    if not hooks and FINDER in sys.meta_path:
+        sys.meta_path.remove(FINDER)
+
+
+class _Finder:
+    """Finds what any hook wants, through the other finders."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if _passing.get() or not any(hook.wants(name) or name in hook.spared for hook in hooks):
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: importlib.machinery.ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                loader = spec.loader
+                if loader is not None and not isinstance(loader, (type, *PASSED_OVER)):
+                    spec.loader = _instrumenting(loader, name)
+                return spec
+        return None
+
+
+FINDER: Final = cast("Any", _Finder())
+_classes: dict[type, type] = {}
+
+
+def _instrumenting(loader: Any, name: str) -> Any:
+    """A loader like ``loader`` that instruments; that itself, with a warning, if there can be none."""
+    try:
+        made = copy.copy(loader)
+        if isinstance(loader, importlib.util.LazyLoader):
+            made.loader = _instrumenting(cast("Any", loader).loader, name)
+        else:
+            made.__class__ = _class_for(type(loader))
+    except (TypeError, AttributeError, copy.Error) as error:
+        warn_of_import(name, error)
+        return loader
+    return made
+
+
+def _class_for(base: Any) -> type:
+    """A class of loaders like ``base`` that instrument."""
+    found = _classes.get(base)
+    if found is not None:
+        return found
+
+    def get_code(self: Any, fullname: str) -> CodeType | None:
+        loading.set(True)
+        return _code_for(self, base, fullname, lambda: cast("CodeType | None", base.get_code(self, fullname)))
+
+    def exec_module(self: Any, module: ModuleType) -> None:
+        name = module.__name__
+        spared = any(name in hook.spared for hook in hooks)
+        marks = [(_passing, _passing.set(_passing.get() or spared)), (loading, loading.set(False))]
+        try:
+            base.exec_module(self, module)
+            took_code = loading.get()
+        finally:
+            for variable, token in marks:
+                variable.reset(token)
+        if not took_code and not spared and not _passing.get():
+            for hook in hooks:
+                if hook.wants(name):
+                    hook.patch(module, *functions_in([module]))  # The loader makes code that nobody can ask for.
+
+    loading: ContextVar[bool] = ContextVar("equip_loading", default=False)
+    body: dict[str, Any] = {"exec_module": exec_module, "__module__": base.__module__, "__doc__": base.__doc__}
+    if hasattr(base, "get_code"):
+        body["get_code"] = get_code
+    made = _classes[base] = type(base.__name__, (base,), body)
+    made.__qualname__ = base.__qualname__
+    return made
+
+
+def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType | None]) -> CodeType | None:
+    """The code of a module: from the cache, or made now; as it is, with a warning, where that fails."""
+    asking = [] if _passing.get() else [hook for hook in hooks if hook.wants(name)]
+    is_main = main_module.forget(name)
+    visitors = [one for hook in asking for one in hook.visitors]
+    if not visitors:
+        return plain()
+    cache = None
+    if base in _PLAIN and not is_main and all(isinstance(one, Portable) and one.is_portable for one in visitors):
+        cache = Cache(name, loader.path, [one.digest for one in visitors if isinstance(one, Portable)])
+    entry = cache.read() if cache is not None else None
+    code: CodeType | None = None
+    if entry is None:
+        code = plain()
+        if code is None:
+            return None
+        begun = [begun_for_imports(one) for one in visitors]
+        try:
+            package = name if loader.is_package(name) else name.rpartition(".")[0]
+            entry = make_entry(code, name, package, begun, in_memory=cache is None, is_main=is_main)
+        except Exception as error:
+            warn_of_import(name, error)
+            _recall(visitors, _memories(begun))
+            return code
+        if cache is not None:
+            cache.write(entry)
+    _recall(visitors, entry.memories)
+    for hook in asking:
+        hook.spared.update(entry.spared)
+    if entry.code is None:
+        return plain() if code is None else code
+    for hook in asking:
+        hook.note(name, plain, entry.code)
+    return entry.code
+
+
+def make_entry(
+    code: CodeType, name: str, package: str, begun: Sequence[Visitor], *, in_memory: bool, is_main: bool = False
+) -> Entry:
+    """Instrument a module. Raises ``SnippetError``, ``JoinPointError`` and what visitors raise."""
+    module = ModuleDeclaration(code, code.co_filename, name, running_optimize(), in_memory=in_memory, is_main=is_main)
+    plan = run_visitors(module, begun)
+    imports = (found for each in plan.values() for one in each for found in snippet_imports(one.source))
+    return Entry(
+        module.injector.inject(plan) if plan else None,
+        tuple(dict.fromkeys(resolved(imports, package))),
+        _memories(begun),
+    )
+
+
+def begun_for_imports(visitor: Visitor) -> Visitor:
+    if isinstance(visitor, Matching):
+        return visitor.begin(visitor.digest if isinstance(visitor, Portable) else "")
+    return visitor
+
+
+def resolved(imports: Iterable[Imported], package: str) -> Iterator[str]:
+    """The modules that import statements can mean, the relative ones those of modules in ``package``."""
+    for dots, module, names in imports:
+        if dots:
+            parts = package.split(".")
+            module = ".".join([*parts[: len(parts) - dots + 1], *([module] if module else [])])
+        yield module
+        yield from (f"{module}.{name}" for name in names)
+
+
+def _memories(visitors: Sequence[Visitor]) -> tuple[object, ...]:
+    return tuple(one.memory() if isinstance(one, Portable) else None for one in visitors)
+
+
+def _recall(visitors: Sequence[Visitor], memories: Sequence[object]) -> None:
+    for visitor, memory in zip(visitors, memories, strict=True):
+        if isinstance(visitor, Portable):
+            visitor.recall(memory)
+
+
+def warn_of_import(name: str, error: Exception) -> None:
+    kind = "" if isinstance(error, EquipError) else f"{type(error).__name__}: "
+    warnings.warn(f"module {name!r} is imported as it is, without probes: {kind}{error}", EquipWarning, stacklevel=2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from docs.page import blocks
-from docs.test_examples import run_page
+from docs.pages import run_page
 
 TICKS = "```"
 

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from docs.page import blocks
-from docs.test_examples import PAGES, ROOT, named
 from markdown_it import MarkdownIt
+
+from docs.page import blocks
+from docs.pages import PAGES, named
 
 CODE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+import equip
 from docs.page import blocks
-from docs.pages import PAGES, named
+from docs.pages import PAGES, ROOT, named
 
 CODE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -36,3 +37,9 @@ def test_links(page: Path) -> None:
         if heading:
             headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert heading in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}, link
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
+    found = [name for page in pages for name in re.findall(r"^::: equip\.(\w+)$", page.read_text(), re.MULTILINE)]
+    assert sorted(found) == sorted(equip.__all__)

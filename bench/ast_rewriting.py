@@ -12,22 +12,25 @@ GOAL = None
 _STATEMENT = ast.parse("_hits.append(1)", mode="eval").body
 
 
-class _Entry(ast.NodeTransformer):
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._enter(node)
+_INSIDE = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The fields of a statement that can hold further statements, and so functions. A NodeVisitor would look at everything."""
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._enter(node)
 
-    def _enter(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        place = 1 if ast.get_docstring(node, clean=False) is not None else 0
-        node.body.insert(place, ast.copy_location(ast.Expr(_STATEMENT), node))
-        return ast.fix_missing_locations(node)
+def rewrite(tree: ast.Module) -> None:
+    """Put the statement into every function of a module, behind its docstring."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        for field in _INSIDE:
+            pending += getattr(node, field, ())
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            place = 1 if ast.get_docstring(node, clean=False) is not None else 0
+            node.body.insert(place, ast.copy_location(ast.Expr(_STATEMENT), node))
 
 
 def run(modules: list[Module]) -> None:
     warnings.simplefilter("ignore")
     for module in modules:
-        tree = _Entry().visit(ast.parse(module.source))
+        tree = ast.parse(module.source)
+        rewrite(tree)
         compile(tree, module.path, "exec", dont_inherit=True)

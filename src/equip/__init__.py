@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         EquipWarning,
         InvalidCodeError,
         JoinPointError,
+        LaunchError,
         PatchError,
         ProbeError,
         PycError,
@@ -74,8 +75,8 @@ _HOMES = {
     "equip.delivery.report": "FileReport Report",
     "equip.delivery.state": "restore status",
     "equip.errors": (
-        "AttachError EquipError EquipWarning InvalidCodeError JoinPointError PatchError ProbeError PycError "
-        "SnippetError UnsupportedPythonError VerificationError"
+        "AttachError EquipError EquipWarning InvalidCodeError JoinPointError LaunchError PatchError ProbeError "
+        "PycError SnippetError UnsupportedPythonError VerificationError"
     ),
     "equip.inject.request": "JoinPoint",
     "equip.instrumentation": "BytecodeObject Instrumentation Program",
@@ -114,6 +115,7 @@ __all__ = [
     "InvalidCodeError",
     "JoinPoint",
     "JoinPointError",
+    "LaunchError",
     "Liveness",
     "Loop",
     "MethodDeclaration",

@@ -31,6 +31,10 @@ class PatchError(EquipError):
     """What is to be patched has no Python code, or none that may be changed."""
 
 
+class LaunchError(EquipError):
+    """A program that cannot be started."""
+
+
 class AttachError(EquipError):
     """Another process cannot be attached to, or has not done what it was asked for."""
 

@@ -16,7 +16,7 @@ from equip.inject.request import Plan
 from equip.program import atomic, pyc, record
 from equip.program.declarations import Declaration, MethodDeclaration, ModuleDeclaration, TypeDeclaration
 from equip.program.merge import merge_plans
-from equip.program.tree import Location, ModuleFile, Passed, find_modules
+from equip.program.tree import Location, ModuleFile, Passed, find_modules, namespace_names
 from equip.rewriter import SimpleRewriter
 from equip.visitors import ModuleVisitor
 
@@ -43,7 +43,7 @@ class BytecodeObject:
         code = self._before.clean_code()
         self.path = file.pyc
         source = file.source or code.co_filename
-        self.main_module = ModuleDeclaration(code, source, file.module_name, file.optimize)
+        self.main_module = ModuleDeclaration(code, source, file.module_name, file.optimize, aliases=file.aliases)
 
     @classmethod
     def from_code(cls, code: CodeType, path: Location) -> BytecodeObject:
@@ -51,7 +51,9 @@ class BytecodeObject:
         made = cls.__new__(cls)
         made._file, made._before = None, None
         made.path = os.fspath(path)
-        made.main_module = ModuleDeclaration(code, made.path, name_in_memory(made.path), pyc.running_optimize())
+        name, full = name_in_memory(made.path), os.path.abspath(made.path)
+        aliases = namespace_names(full, os.path.dirname(full), name) if os.path.isfile(full) else ()
+        made.main_module = ModuleDeclaration(code, made.path, name, pyc.running_optimize(), aliases=aliases)
         return made
 
     @property
@@ -167,10 +169,11 @@ class Instrumentation:
     Options (``set_option``): ``force-rebuild`` compiles everything anew and drops what was put in before;
     ``workers`` is the number of processes (None: as many as are worth it); ``optimize`` is the optimisation level
     whose files are instrumented, or several, in place of this interpreter's own; ``instrument-imports``
-    instruments also the modules that snippets import.
+    instruments also the modules that snippets import; ``strict`` makes it an error (``ProbeError``, nothing is
+    written) that a probe matches nothing in files that are all in order; else that is a note of the report.
     """
 
-    KNOWN_OPTIONS = ("force-rebuild", "instrument-imports", "optimize", "workers")
+    KNOWN_OPTIONS = ("force-rebuild", "instrument-imports", "optimize", "strict", "workers")
 
     def __init__(self, location: Location | Iterable[Location] = ()) -> None:
         is_one = isinstance(location, (str, os.PathLike))
@@ -220,15 +223,18 @@ class Instrumentation:
         """Run a visitor, or a list of them, over the program; with ``rewrite``, write what they ask for.
 
         The files are prepared first if they were not yet. Without ``rewrite`` everything is tried and nothing is
-        written. Raises ``SnippetError`` and ``JoinPointError``, before anything is written, and what a visitor
-        raises; faults of files are in the report.
+        written. Raises ``SnippetError``, ``JoinPointError`` and (``strict``) ``ProbeError``, before anything is
+        written, and what a visitor raises; faults of files are in the report.
         """
         visitors = (*self._program_code, *as_visitors(visitor))
         if self.program is None:
             self.prepare_program()
         assert self.program is not None
         settings = disk.Settings(
-            _workers(self.options.get("workers")), rewrite, bool(self.options.get("instrument-imports"))
+            _workers(self.options.get("workers")),
+            rewrite,
+            bool(self.options.get("instrument-imports")),
+            bool(self.options.get("strict")),
         )
         return disk.instrument_files(
             self.program.modules, visitors, settings, passed=self.program.passed, faults=self._faults

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from equip.delivery.attach import described_callable
+from equip.delivery.described import described_callable
 from equip.delivery.gates import NAME, gate_source
 from equip.delivery.where import Where, parse_where
 from equip.errors import ProbeError, SnippetError
@@ -61,6 +61,11 @@ class Probe:
         return hashlib.sha256(ascii((self.probe_name, code, options)).encode()).hexdigest()[:16]
 
     @property
+    def include(self) -> str:
+        """The glob of the modules that it may be about."""
+        return self.place.module or "*"
+
+    @property
     def is_limited(self) -> bool:
         """Whether it can come to an end by itself."""
         return self.limit is not None or self.lifespan is not None
@@ -94,8 +99,8 @@ class Probe:
         names = ("suppress", "when", "limit", "every", "lifespan", "reentrant")
         options = {name: getattr(self, name) for name in names}
         code = self.code if isinstance(self.code, str) else described_callable(self.code)
-        kind, include = _NAMES[self.location], self.place.module or "*"
-        return {"kind": kind, "where": self.place.text, "include": include, "code": code, "options": options}
+        kind = _NAMES[self.location]
+        return {"kind": kind, "where": self.place.text, "include": self.include, "code": code, "options": options}
 
     def memory(self) -> object:
         """What it has matched so far, as plain data."""

@@ -25,13 +25,15 @@ def run_page(page: Path, place: Path) -> dict[int, dict[str, Any]]:
     folder, commands = place / "page", place / "bin"
     folder.mkdir()
     commands.mkdir()
-    link = commands / "python"
-    link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    link.chmod(0o755)
+    for name, start in (("python", ""), ("equip", "-m equip")):
+        link = commands / name
+        link.write_text(f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n', encoding="utf-8")
+        link.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment |= {
         "PATH": os.pathsep.join([str(commands), os.environ.get("PATH", os.defpath)]),
         "PYTHONPATH": str(Path(equip.__file__).parents[1]),
+        "PYTHONUNBUFFERED": "1",  # As on a terminal: what is printed first comes first.
         "NO_COLOR": "1",
         "TERM": "dumb",
     }

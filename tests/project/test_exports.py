@@ -14,8 +14,8 @@ PUBLIC = """
     AttachError Attached BasicBlock BlockVisitor BytecodeObject BytecodeVisitor Call CallGraph ClassVisitor
     Condition Conditions ControlFlow DefiniteAssignment Definition DominatorTree Edge EdgeKind EquipError
     EquipWarning Expressions FileReport Hook ImportDeclaration Instruction Instrumentation InvalidCodeError
-    JoinPoint JoinPointError Liveness Loop MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor Origins
-    Patch PatchError Probe ProbeError Problem Program PycError ReachingDefinitions Report SimpleRewriter
+    JoinPoint JoinPointError LaunchError Liveness Loop MethodDeclaration MethodVisitor ModuleDeclaration ModuleVisitor
+    Origins Patch PatchError Probe ProbeError Problem Program PycError ReachingDefinitions Report SimpleRewriter
     SnippetError StackValues TypeDeclaration UnsupportedPythonError VerificationError after attach before check
     condition detach install instrument_code on_line on_raise patch provenance restore status verify
 """.split()

@@ -15,6 +15,10 @@ MODULES = sorted((SOURCE / "equip").rglob("*.py"))
 FACE = SOURCE / "equip" / "__init__.py"
 
 
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
 def layers() -> dict[str, int]:
     """The number of each layer's modules and packages, by dotted name, as the table has them from the top."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -28,22 +32,21 @@ def layers() -> dict[str, int]:
 
 
 LAYERS = layers()
-OPTIONAL = {"equip.analysis.pictures.graphs": {"networkx"}}
+OPTIONAL = {
+    "equip.analysis.pictures.graphs": {"networkx"},
+    **{name: {"click", "rich"} for name in map(name_of, MODULES) if name.startswith("equip.cli")},
+}
 """What a module needs beyond the standard library, when it is asked for."""
 
 
-def layer_of(module: str) -> tuple[str, int]:
-    """The layer of a module; of ``equip`` itself (what ``from equip import x`` needs) the last one."""
+def layer_of(module: str) -> tuple[str, float]:
+    """The layer of a module; ``equip`` itself (what ``from equip import x`` needs) is right above the command."""
     parts = module.split(".")
     for length in range(len(parts), 0, -1):
         name = ".".join(parts[:length])
         if name in LAYERS:
             return name, LAYERS[name]
-    return module, max(LAYERS.values()) + 1
-
-
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    return module, LAYERS["equip.cli"] - 0.5
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

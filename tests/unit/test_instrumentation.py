@@ -27,7 +27,7 @@ def shop(tmp_path: Path) -> Path:
 def test_unknown_options_are_refused_with_the_known_ones() -> None:
     instrumentation = equip.Instrumentation()
     with pytest.raises(
-        ValueError, match=r"'force-rebild'.*'force-rebuild', 'instrument-imports', 'optimize', 'workers'"
+        ValueError, match=r"'force-rebild'.*'force-rebuild', 'instrument-imports', 'optimize', 'strict', 'workers'"
     ):
         instrumentation.set_option("force-rebild")
     with pytest.raises(ValueError, match="the options are"):
@@ -198,3 +198,29 @@ def test_importing_equip_loads_nothing_else(tmp_path: Path) -> None:
     assert "argparse" not in found
     assert "equip.inject" not in found
     assert found.count("'") <= 6
+
+
+@pytest.mark.parametrize("where", ["shop.prices:total", "prices:total", "shop.*:*"])
+def test_folders_without_init_may_be_namespace_packages(tmp_path: Path, where: str) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "prices.py").write_text("def total(): return 1\n")
+    for path in (tmp_path / "shop", tmp_path, tmp_path / "shop" / "prices.py"):
+        report = equip.Instrumentation(path).apply(equip.before(where, "x = 1"))
+        meant = path != tmp_path or where != "prices:total"  # In the folder around it, it is `shop.prices` only.
+        assert [one.status for one in report] == ["instrumented" if meant else "unchanged"]
+
+
+def test_strict_probes_must_match(tmp_path: Path) -> None:
+    (tmp_path / "prices.py").write_text("def total(): return 1\n")
+    instrumentation = equip.Instrumentation(tmp_path)
+    instrumentation.set_option("strict")
+    both = [equip.before("prices:total", "x = 1"), equip.before("prices:totl", "x = 1")]
+    with pytest.raises(equip.ProbeError, match="did you mean prices:total"):
+        instrumentation.apply(both, rewrite=True)
+    assert [one.state for one in equip.status(tmp_path)] == ["clean"]
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    again = equip.Instrumentation(tmp_path)
+    again.set_option("strict")
+    report = again.apply(both, rewrite=True)
+    assert [one.status for one in report] == ["refused", "instrumented"]
+    assert "did you mean prices:total" in "\n".join(report.notes)

@@ -187,14 +187,14 @@ def test_limit_is_exact_among_threads() -> None:
 
 
 def test_every_and_lifespan(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     shop = run(
         equip.before("shop:f", "seen.append('often')", every=0.5),
         equip.before("shop:f", "seen.append('life')", lifespan=1),
     )
     seen = []
-    for now in (1000.0, 1000.25, 1000.5, 1000.75, 1001.25, 1001.5, 1002.0):
+    for clock[0] in (1000.0, 1000.25, 1000.5, 1000.75, 1001.25, 1001.5, 1002.0):
         shop["seen"].clear()
         shop["f"](1)
         seen.append(shop["seen"].copy())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import warnings
-from functools import reduce
 from typing import Any
 
+from equip.delivery.described import made_from
 from equip.delivery.hook import Hook
-from equip.delivery.planning import Visitor
 from equip.errors import EquipError
 
 _attached: list[Hook] = []
@@ -35,22 +33,13 @@ def answer(work: str, path: str) -> None:
 
 
 def _attach(described: list[dict[str, Any]]) -> dict[str, Any]:
-    probes = [_made(one) for one in described]
+    probes = [made_from(one) for one in described]
     include = tuple(dict.fromkeys(one["include"] for one in described))
     hook = Hook(probes, include, (), patch_loaded=True, reversible=True)
     _attached.append(hook)
     for complaint in hook.complaints():
         warnings.warn(complaint, stacklevel=1)
     return {"modules": hook.instrumented}
-
-
-def _made(described: dict[str, Any]) -> Visitor:
-    equip = importlib.import_module("equip")
-    code = described["code"]
-    if not isinstance(code, str):
-        code = reduce(getattr, code["name"].split("."), importlib.import_module(code["module"]))
-    made: Visitor = getattr(equip, described["kind"])(described["where"], code, **described["options"])
-    return made
 
 
 def _detach() -> dict[str, Any]:

@@ -13,11 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from typing import Any, Final, cast
 
+from equip.delivery.described import Described
 from equip.delivery.planning import Visitor, as_visitors
 from equip.errors import AttachError
-from equip.inject.callables import call_of
 from equip.program import atomic
 
 _HOME: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -36,14 +36,6 @@ try:
 finally:
     del _equip_attach
 """
-
-
-@runtime_checkable
-class Described(Protocol):
-    """A visitor that can be described as plain data: a probe."""
-
-    def describe(self) -> dict[str, Any]:
-        """What makes it: the name of the function of equip, and its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +71,6 @@ def detach(pid: int, *, timeout: float = 10.0) -> None:
     _ask(pid, {"do": "detach"}, timeout)
 
 
-def described_callable(function: Any) -> dict[str, str]:
-    """How another process finds a callable. Raises ``SnippetError`` if it cannot."""
-    call_of(function, in_memory=False)
-    return {"module": function.__module__, "name": function.__qualname__}
-
-
 def _ask(pid: int, work: dict[str, Any], timeout: float) -> dict[str, Any]:
     """Have a process do something, and wait for its answer. Raises ``AttachError``."""
     execute = getattr(sys, "remote_exec", None)
@@ -95,6 +81,8 @@ def _ask(pid: int, work: dict[str, Any], timeout: float) -> dict[str, Any]:
         )
     if isinstance(pid, bool) or not isinstance(pid, int) or pid < 1:
         raise AttachError(f"a process is named by its number, not {pid!r}")
+    if not _is_alive(pid):
+        raise AttachError(f"process {pid}: there is no such process")
     with tempfile.TemporaryDirectory(prefix="equip-attach-") as folder:
         script, answer = os.path.join(folder, "script.py"), os.path.join(folder, "answer.json")
         os.chmod(folder, 0o755)
@@ -150,8 +138,10 @@ def _reason(error: Exception) -> str:
             "not allowed: it belongs to another user, or the system does not let processes look into others "
             "(on Linux, CAP_SYS_PTRACE or kernel.yama.ptrace_scope): use the rights of its user, or more"
         )
-    if isinstance(error, ProcessLookupError) or "No such process" in text or "not found" in text.lower():
-        return "there is no such process, or none that runs Python"
+    if isinstance(error, ProcessLookupError) or "No such process" in text:
+        return "there is no such process"
+    if "PyRuntime" in text or "not found" in text.lower():
+        return f"it runs no Python, or one that cannot be attached to ({text}): 3.14 or newer is needed there"
     if "disabled" in text.lower() or "not enabled" in text.lower():
         return "it was started with remote debugging disabled (PYTHON_DISABLE_REMOTE_DEBUG, -X disable-remote-debug)"
     if "version" in text.lower():

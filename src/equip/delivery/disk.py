@@ -17,7 +17,7 @@ from equip.delivery.planning import Matching, Visitor, begun, complaints, probe_
 from equip.delivery.recursion import modules_behind
 from equip.delivery.report import FileReport, Report, Status
 from equip.delivery.workers import Pool, how_many, run_jobs
-from equip.errors import EquipError, InvalidCodeError, PycError
+from equip.errors import EquipError, InvalidCodeError, ProbeError, PycError
 from equip.inject.request import Plan
 from equip.program import atomic, pyc, record
 from equip.program.declarations import ModuleDeclaration
@@ -62,12 +62,14 @@ class _Work:
 class Settings:
     """How to instrument: the number of processes (None: as many as are worth it), and whether to write.
 
-    ``instrument_imports`` instruments the modules that snippets import, too.
+    ``instrument_imports`` instruments the modules that snippets import, too. With ``strict`` a probe that matches
+    nothing is an error.
     """
 
     workers: int | None = None
     rewrite: bool = True
     instrument_imports: bool = False
+    strict: bool = False
 
 
 # -- compiling ------------------------------------------------------------------------------------
@@ -155,7 +157,8 @@ def instrument_files(
     """Run the visitors over the files and put in what they ask for.
 
     ``passed`` and ``faults`` (by compiled file) are what is already known not to work, for the report. Raises
-    ``SnippetError`` and ``JoinPointError``, before anything is written, and what a visitor raises.
+    ``SnippetError`` and ``JoinPointError``, with ``strict`` also ``ProbeError``, before anything is written, and what
+    a visitor raises.
     """
     visitors = begun(visitors)
     works = [_Work(file) for file in files]
@@ -166,6 +169,10 @@ def instrument_files(
         if not settings.instrument_imports:
             _spare_imported(works)
         _collect(works, pool.results())
+    complained = complaints(visitors)
+    refused = [work for work in works if work.outcome is not None and work.outcome.status == "refused"]
+    if complained and settings.strict and not refused and not any(one.fault for one in passed):
+        raise ProbeError("\n".join(complained))
     for work in works:
         if work.outcome is None:
             _finish(work, settings.rewrite)
@@ -173,7 +180,6 @@ def instrument_files(
     outcomes += [FileReport(one.path, None, "refused" if one.fault else "skipped", one.reason) for one in passed]
     scripts = [work.file for work in works if work.is_script]
     active = {one.probe for work in works for insertions in work.asked.values() for one in insertions}
-    complained = complaints(visitors)
     others = [one for one in visitors if not isinstance(one, Matching)]
     idle = [name for name in dict.fromkeys(map(probe_name, others)) if name not in active]
     return Report(tuple(outcomes), (*complained, *notes.notes_for(outcomes, scripts, idle)))
@@ -197,7 +203,8 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None, pool: Poo
             raise PycError(fault)
         before = _load_valid(file)
         code = before.clean_code()
-        module = ModuleDeclaration(code, file.source or code.co_filename, file.module_name, file.optimize)
+        source = file.source or code.co_filename
+        module = ModuleDeclaration(code, source, file.module_name, file.optimize, aliases=file.aliases)
         work.asked = run_visitors(module, visitors)
     except PycError as error:
         work.end("refused", _reason(file.pyc, error))

@@ -28,7 +28,13 @@ from equip.program.pyc import running_optimize
 
 _passing: ContextVar[bool] = ContextVar("equip_passing", default=False)
 """Set while a module that snippets import is loaded: neither it nor what it imports is instrumented."""
-PASSED_OVER = (importlib.machinery.ExtensionFileLoader, importlib.machinery.NamespaceLoader)
+
+
+class OwnLoader:
+    """A loader of equip's own, which is left as it is."""
+
+
+PASSED_OVER = (importlib.machinery.ExtensionFileLoader, importlib.machinery.NamespaceLoader, OwnLoader)
 _PLAIN = (importlib.machinery.SourceFileLoader, importlib.machinery.SourcelessFileLoader)
 
 
@@ -186,21 +192,45 @@ def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType |
             return code
         if cache is not None:
             cache.write(entry)
-    _recall(visitors, entry.memories)
+    found = _taken_in(asking, name, plain, entry)
+    if found is None:
+        return plain() if code is None else code
+    return found
+
+
+def _taken_in(
+    asking: Sequence[Wanting], name: str, plain: Callable[[], CodeType | None], entry: Entry
+) -> CodeType | None:
+    """What was made for the hooks that asked; they get to know what came of it."""
+    _recall([one for hook in asking for one in hook.visitors], entry.memories)
     for hook in asking:
         hook.spared.update(entry.spared)
-    if entry.code is None:
-        return plain() if code is None else code
-    for hook in asking:
-        hook.note(name, plain, entry.code)
+        if entry.code is not None:
+            hook.note(name, plain, entry.code)
     return entry.code
+
+
+def instrumented_main(code: CodeType, name: str) -> CodeType:
+    """The code of a script that no loader has loaded, ``name`` being its module name elsewhere.
+
+    Raises ``SnippetError``, ``JoinPointError`` and what visitors raise.
+    """
+    main_module.name = name
+    asking = [hook for hook in hooks if hook.wants(name)]
+    main_module.forget(name)
+    begun = [begun_for_imports(one) for hook in asking for one in hook.visitors]
+    if not begun:
+        return code
+    entry = make_entry(code, name, "", begun, in_memory=True, is_main=True)
+    return _taken_in(asking, name, lambda: code, entry) or code
 
 
 def make_entry(
     code: CodeType, name: str, package: str, begun: Sequence[Visitor], *, in_memory: bool, is_main: bool = False
 ) -> Entry:
     """Instrument a module. Raises ``SnippetError``, ``JoinPointError`` and what visitors raise."""
-    module = ModuleDeclaration(code, code.co_filename, name, running_optimize(), in_memory=in_memory, is_main=is_main)
+    aliases = ("__main__",) if is_main else ()
+    module = ModuleDeclaration(code, code.co_filename, name, running_optimize(), in_memory=in_memory, aliases=aliases)
     plan = run_visitors(module, begun)
     imports = (found for each in plan.values() for one in each for found in snippet_imports(one.source))
     return Entry(

@@ -37,10 +37,11 @@ class Hook:
         exclude: tuple[str, ...],
         patch_loaded: bool,
         reversible: bool = False,
+        with_library: bool = True,
     ) -> None:
         self.reversible = reversible or any(isinstance(one, Gated) and one.is_limited for one in visitors)
         self._strict = reversible
-        self.include, self.exclude = include, exclude
+        self.include, self.exclude, self.with_library = include, exclude, with_library
         self.instrumented: list[str] = []
         self.visitors = tuple(begun_for_imports(one) for one in visitors)
         self.spared = {name for one in self.visitors for name in _imported_by(one)}
@@ -55,7 +56,8 @@ class Hook:
 
     def wants(self, name: str) -> bool:
         """Whether the module with that name is to be instrumented."""
-        if name.partition(".")[0] == "equip" or name in self.spared:
+        top = name.partition(".")[0]
+        if top == "equip" or name in self.spared or (not self.with_library and top in sys.stdlib_module_names):
             return False
         names = main_module.names_of(name)
         included = any(matches_module(glob, one) for glob in self.include for one in names)
@@ -95,6 +97,10 @@ class Hook:
     def complaints(self) -> list[str]:
         """What there is to say of probes that matched nothing so far."""
         return complaints(self.visitors)
+
+    def keep_quiet(self) -> None:
+        """Do not warn of probes without a match when the program ends."""
+        atexit.unregister(self._tell)
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -47,9 +48,7 @@ class Where:
 
     def find(self, module: ModuleDeclaration) -> Iterator[Declaration]:
         """The declarations in ``module`` that this means. Remembers what it saw, for ``complaint``."""
-        names = [module.module_path] if self.file else [module.module_name]
-        if module.is_main and not self.file:
-            names.append("__main__")
+        names = (module.module_path,) if self.file else (module.module_name, *module.aliases)
         self.modules.update(names)
         if not any(map(self._is_meant, names)):
             return
@@ -108,8 +107,10 @@ class Where:
             return None
         if not any(self._is_meant(name) for name in self.modules):
             wanted = self.file or self.module
-            close = difflib.get_close_matches(wanted, sorted(self.modules)[:_COMPARED], _SHOWN, 0.4)
-            what = "file" if self.file else "module"
+            what, cutoff, seen = ("file" if self.file else "module"), 0.4, self.modules
+            if not seen and not self.file:
+                cutoff, seen = 0.6, set(sys.modules)
+            close = difflib.get_close_matches(wanted, sorted(seen)[:_COMPARED], _SHOWN, cutoff)
             why = f"no {what} {wanted!r}" + (f" among {len(self.modules)} seen" if self.modules else " was seen")
         elif self.line:
             numbered = sorted(self.near, key=lambda one: abs(int(one.rpartition(":")[2]) - self.line))

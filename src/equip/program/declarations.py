@@ -141,16 +141,16 @@ class ModuleDeclaration(Declaration):
 
     ``module_path`` is the source file as the code knows it. ``optimize`` is the optimisation level that it was
     compiled with. ``probe`` names the visitor that is running. ``in_memory`` says that the code is for this
-    process only and never becomes a file, ``is_main`` that it is run as ``__main__`` and goes by that name, too.
+    process only and never becomes a file, ``aliases`` are other names that it may be imported as or goes by.
     """
 
     __slots__ = (
         "_groups",
         "_imports",
         "_superclasses",
+        "aliases",
         "in_memory",
         "injector",
-        "is_main",
         "module_name",
         "module_path",
         "optimize",
@@ -166,7 +166,7 @@ class ModuleDeclaration(Declaration):
         optimize: int,
         *,
         in_memory: bool = False,
-        is_main: bool = False,
+        aliases: tuple[str, ...] = (),
     ) -> None:
         super().__init__(code, (), None)
         self._module = self
@@ -174,7 +174,7 @@ class ModuleDeclaration(Declaration):
         self.module_name = module_name
         self.optimize = optimize
         self.in_memory = in_memory
-        self.is_main = is_main
+        self.aliases = aliases
         self.probe = ""
         self.plan: Plan = {}
         self.injector = ModuleInjector(code, file_path=module_path, module_name=module_name, optimize=optimize)

@@ -23,7 +23,8 @@ class ModuleFile:
     """A module and the compiled file that the import system uses for it.
 
     ``source`` is None where there is only the compiled file. ``optimize`` is the level that the compiled file is
-    of. ``named`` says that the file itself was asked for, not a folder around it. Paths are absolute.
+    of. ``named`` says that the file itself was asked for, not a folder around it. ``aliases`` are names that it has
+    where the folders around it are taken for namespace packages. Paths are absolute.
     """
 
     source: str | None
@@ -31,6 +32,7 @@ class ModuleFile:
     module_name: str
     optimize: int
     named: bool = False
+    aliases: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -143,16 +145,18 @@ class _Search:
 
     def _add_source(self, path: str, root: str, named: bool = False) -> None:
         name = module_name(path, root)
+        aliases = namespace_names(path, root, name)
         for level in self.levels:
             try:
                 compiled = pyc.cache_path(path, level)
             except PycError as error:
                 self._pass(path, str(error), fault=True)
                 return
-            self.modules.setdefault(compiled, ModuleFile(path, compiled, name, level, named))
+            self.modules.setdefault(compiled, ModuleFile(path, compiled, name, level, named, aliases))
 
     def _add_pyc(self, path: str, root: str, level: int) -> None:
-        self.modules.setdefault(path, ModuleFile(None, path, module_name(path, root), level))
+        name = module_name(path, root)
+        self.modules.setdefault(path, ModuleFile(None, path, name, level, aliases=namespace_names(path, root, name)))
 
     def _add_named_pyc(self, path: str) -> None:
         """A compiled file that was named: in a cache folder it stands for its source."""
@@ -224,6 +228,17 @@ def _namespace(top: str, root: str, regular: bool) -> list[str]:
         return []
     below = [name for name in top[len(root) :].split(os.sep) if name]
     return below if all(name.isidentifier() for name in below) else []
+
+
+def namespace_names(path: str, root: str, name: str) -> tuple[str, ...]:
+    """What else than ``name`` the module can be imported as if ``root``, or a folder below, is a namespace package."""
+    parts = os.path.relpath(path.rpartition(".")[0], os.path.dirname(root)).split(os.sep)
+    if parts[-1] == "__init__":
+        parts.pop()
+    if not all(part.isidentifier() for part in parts):
+        return ()
+    found = (".".join(parts[start:]) for start in range(min(2, len(parts))))
+    return tuple(one for one in found if one and one != name)
 
 
 def _is_package(folder: str) -> bool:

@@ -1,0 +1,5 @@
+"""``python -m equip``."""
+
+from equip.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""``FILE[:QUALNAME]``: code that a command is to look at."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from types import CodeType
+
+import click
+
+from equip.cli.app import Mistake
+from equip.instrumentation import BytecodeObject
+from equip.program.declarations import Declaration
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """The path and the qualified name ("" without one). A path may have colons in it, a name has none."""
+    if os.path.exists(target):
+        return target, ""
+    path, _, qualname = target.rpartition(":")
+    if not path:
+        return target, ""
+    return path, qualname
+
+
+def open_module(path: str) -> BytecodeObject:
+    """The module in a source or compiled file. Raises ``Mistake``, and ``PycError`` for a damaged compiled file."""
+    if not os.path.isfile(path):
+        raise Mistake(f"{path}: no such file")
+    if path.endswith(".pyc"):
+        return BytecodeObject(path)
+    with open(path, "rb") as file:
+        source = file.read()
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise Mistake(f"{path}: does not compile: {error}") from error
+    return BytecodeObject.from_code(code, path)
+
+
+def find_declaration(module: BytecodeObject, qualname: str) -> Declaration:
+    """The declaration of that name. Raises ``Mistake`` that names the nearest ones."""
+    found = module.get_decl(qualname=qualname)
+    if found is None:
+        known = [declaration.qualname for declaration in module.declarations]
+        near = difflib.get_close_matches(qualname, known, 3) or known[1:4]
+        raise Mistake(f"{module.path}: there is no {qualname!r}" + (f"; there is {', '.join(near)}" if near else ""))
+    return found
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """``code`` and everything in it, in order."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from nested(constant)
+
+
+path_arguments = click.argument("paths", nargs=-1, required=True, metavar="PATH...")

@@ -1,0 +1,198 @@
+"""Running a program in this process as the interpreter would run it, with import hooks at work from its first line."""
+
+from __future__ import annotations
+
+import functools
+import importlib.machinery
+import importlib.util
+import os
+import runpy
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from types import CodeType, ModuleType, TracebackType
+from typing import Any, NoReturn, Protocol, runtime_checkable
+
+from equip.delivery.finder import instrumented_main, main_module
+from equip.delivery.hook import Hook
+from equip.delivery.planning import Visitor
+from equip.errors import LaunchError
+from equip.program.tree import module_name
+
+Start = Callable[[], object]
+"""Runs a program, whose end is that of the call."""
+
+
+@runtime_checkable
+class Included(Protocol):
+    """A visitor that says which modules it is about: a probe."""
+
+    include: str
+
+
+def hooks_for(
+    visitors: Sequence[Visitor],
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    kind: Callable[..., Hook] = Hook,
+) -> list[Hook]:
+    """Hooks for a whole program, in what is loaded already, too.
+
+    Probes go into the modules that they name. Other visitors see every module that is not of the standard library.
+    ``include`` replaces both, ``exclude`` takes away from both. Raises ``EquipError`` for what does not fit.
+    """
+    given, without = tuple(include), tuple(exclude)
+    if given:
+        return [kind(visitors, given, without, patch_loaded=True)]
+    probes = [one for one in visitors if isinstance(one, Included)]
+    others = [one for one in visitors if not isinstance(one, Included)]
+    found = []
+    if probes:
+        found.append(kind(probes, tuple(dict.fromkeys(one.include for one in probes)), without, patch_loaded=True))
+    if others:
+        found.append(kind(others, ("*",), without, patch_loaded=False, with_library=False))
+    return found
+
+
+# -- what is run -----------------------------------------------------------------------------------------------
+
+
+def start_script(path: str, arguments: Sequence[str]) -> Start:
+    """For what ``python PATH ARGUMENTS`` runs: a script, or a folder or archive with a ``__main__`` in it.
+
+    Raises ``LaunchError`` if there is no such file, ``SnippetError`` and its like if probes do not fit the script.
+    """
+    sys.argv = [path, *arguments]
+    if is_importable(path):
+        _begin_path(path)
+        main_module.name = "__main__"
+        return functools.partial(_run_as_main, "__main__", alter_argv=False)
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        raise LaunchError(f"{path}: cannot be run: {error.strerror}") from error
+    _begin_path(os.path.dirname(os.path.realpath(path)))
+    return prepare_script(os.path.join(os.getcwd(), path), source)  # As it is, a `./` in it too.
+
+
+def prepare_script(path: str, source: bytes) -> Start:
+    """For running a script, by its absolute path. Raises what is wrong with probes in it."""
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        return functools.partial(_raise, error)
+    return functools.partial(_run_script, path, instrumented_script(path, code))
+
+
+def instrumented_script(path: str, code: CodeType) -> CodeType:
+    """The code of a script as the hooks want it."""
+    path = os.path.abspath(path)
+    return instrumented_main(code, module_name(path, os.path.dirname(path)))
+
+
+def is_importable(path: str) -> bool:
+    """Whether a path is itself a place to import from: a folder, an archive."""
+    if os.path.isdir(path):
+        return True
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+        except ImportError:
+            continue
+        return True
+    return False
+
+
+def start_module(name: str, arguments: Sequence[str]) -> Start:
+    """For what ``python -m NAME ARGUMENTS`` runs. Raises ``LaunchError`` if there is no such module."""
+    _begin_path(os.getcwd())
+    sys.argv = ["-m", *arguments]
+    try:
+        found = importlib.util.find_spec(name)
+        if found is not None and found.submodule_search_locations is not None:
+            name = f"{name}.__main__"
+            found = importlib.util.find_spec(name)
+    except (ImportError, ValueError) as error:
+        raise LaunchError(f"-m {name}: cannot be run: {error}") from error
+    if found is None:
+        raise LaunchError(f"-m {name}: there is no such module here or on sys.path")
+    main_module.name = name
+    return functools.partial(_run_as_main, name)
+
+
+def _begin_path(place: str) -> None:
+    """Put ``place`` where the interpreter has what it was started with."""
+    if not sys.flags.safe_path:
+        sys.path[0] = place
+
+
+def _run_as_main(name: str, alter_argv: bool = True) -> None:
+    sys.modules["__main__"] = _new_main()
+    runpy._run_module_as_main(name, alter_argv)  # type: ignore[attr-defined]  # What the interpreter itself calls.
+
+
+def _run_script(path: str, code: CodeType) -> None:
+    main = sys.modules["__main__"] = _new_main()
+    main.__dict__["__file__"] = path
+    main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
+    exec(code, main.__dict__)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def _new_main() -> ModuleType:
+    """A fresh ``__main__``, with the names that this interpreter gives it."""
+    plain = vars(sys.modules["__main__"])
+    made = ModuleType("__main__")
+    fresh = {"__builtins__": sys.modules["builtins"], "__annotations__": {}, "__cached__": None}
+    made.__dict__.update((name, value) for name, value in fresh.items() if name in plain)
+    return made
+
+
+# -- its end ---------------------------------------------------------------------------------------------------
+
+
+def run_to_end(start: Start, ended: Callable[[], bool] = bool) -> NoReturn:
+    """Run a program, and end with its exit status and tracebacks, in which nothing is of equip's.
+
+    ``ended`` is called when the program's threads have ended, too; if it returns True, something is wrong, and an
+    exit status of 0 becomes 2.
+    """
+    try:
+        start()
+    except SystemExit as error:
+        if _fails(ended) and error.code in (None, 0):
+            sys.exit(2)
+        raise
+    except BaseException:
+        sys.excepthook = functools.partial(_show_theirs, sys.excepthook)
+        _fails(ended)
+        raise
+    sys.exit(2 if _fails(ended) else 0)
+
+
+def _fails(ended: Callable[[], bool]) -> bool:
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    return ended()
+
+
+def _show_theirs(
+    show: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    theirs = _without_ours(trace)
+    show(kind, error.with_traceback(theirs), theirs)
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback below the last function of this file."""
+    found, theirs = trace, trace
+    while found is not None:
+        if found.tb_frame.f_code.co_filename == _run_script.__code__.co_filename:
+            theirs = found.tb_next
+        found = found.tb_next
+    return theirs

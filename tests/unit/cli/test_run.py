@@ -1,0 +1,229 @@
+"""``equip run``: what the program sees and how it ends are as ``python`` has it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import Ended, Run, environment
+
+ADD = ("--before", "shop.cart:Cart.add", "print({qualname}, item)")
+SEEN = """
+import inspect, sys
+print(sys.argv, sys.path[0] == __import__("os").path.dirname(__import__("os").path.realpath(__file__)), sys.path[1:2])
+print(sorted(globals()), __name__, __file__, __spec__ and __spec__.name, __package__, type(__loader__).__name__)
+print(sys.modules["__main__"].__dict__ is globals(), "click" in sys.modules, "rich" in sys.modules)
+"""
+ENDS = {
+    "by itself": "print('done')",
+    "status": "raise SystemExit(7)",
+    "message": "raise SystemExit('a message')",
+    "exception": "def f():\n    1 / 0\nf()",
+    "cause": "def f():\n  try:\n    1 / 0\n  except ArithmeticError as e:\n    raise KeyError(1) from e\nf()",
+    "syntax": "print(1\n",
+    "interrupt": "raise KeyboardInterrupt",
+    "own excepthook": "import sys\nsys.excepthook = lambda *e: print(e[0], e[2].tb_frame.f_code.co_name)\n1 / 0",
+    "atexit": "import atexit\natexit.register(print, 'bye')\n1 / 0",
+    "thread": "import threading as t, time\nt.Thread(target=lambda: (time.sleep(.2), print('late'))).start()\nprint(1)",
+    "group": "raise ExceptionGroup('several', [ValueError(1), TypeError(2)])",
+}
+
+
+def same(one: Ended, other: Ended) -> None:
+    assert (one.status, one.out, one.err) == (other.status, other.out, other.err)
+
+
+def test_a_script_with_probes(equip: Run) -> None:
+    after = ("--after", "__main__:main", "print('main', {return_value})")
+    assert equip("run", *ADD, *after, "app.py", "2") == Ended(2, "Cart.add 0\nCart.add 1\nmain 2\n", "")
+
+
+def test_what_a_script_sees(folder: Path, python: Run, equip: Run) -> None:
+    (folder / "scripts").mkdir()
+    (folder / "scripts" / "s.py").write_text(SEEN)
+    same(equip("run", "scripts/s.py", "-m", "--limit", "3"), python("scripts/s.py", "-m", "--limit", "3"))
+    os.symlink(folder / "scripts" / "s.py", folder / "link.py")
+    same(equip("run", "link.py"), python("link.py"))
+
+
+def test_what_a_module_sees(folder: Path, python: Run, equip: Run) -> None:
+    (folder / "shop" / "tool.py").write_text(SEEN)
+    (folder / "shop" / "__main__.py").write_text(SEEN)
+    for name in ("shop.tool", "shop"):
+        same(equip("run", "-m", name, "-v", "--x"), python("-m", name, "-v", "--x"))
+
+
+def test_a_folder_and_an_archive(folder: Path, python: Run, equip: Run) -> None:
+    (folder / "inside").mkdir()
+    (folder / "inside" / "__main__.py").write_text("import sys, other\ndef f(): print(sys.argv, other.f())\nf()")
+    (folder / "inside" / "other.py").write_text("def f(): return 'other'")
+    subprocess.run([sys.executable, "-m", "zipapp", "inside", "-o", "program.pyz"], cwd=folder, check=True)
+    for path in ("inside", "program.pyz"):
+        plain = python(path, "x")
+        same(equip("run", path, "x"), plain)
+        probes = ("--before", "__main__:f", "print('in f')", "--before", "other:f", "print('in other')")
+        assert equip("run", *probes, path, "x") == Ended(0, "in f\nin other\n" + plain.out, "")
+
+
+@pytest.mark.parametrize("name", list(ENDS))
+def test_how_it_ends(folder: Path, python: Run, equip: Run, name: str) -> None:
+    (folder / "ends.py").write_text(ENDS[name])
+    same(equip("run", "ends.py"), python("ends.py"))
+
+
+@pytest.mark.parametrize("name", ["by itself", "status", "exception", "thread"])
+def test_a_probe_without_a_match(folder: Path, python: Run, equip: Run, name: str) -> None:
+    (folder / "ends.py").write_text(ENDS[name])
+    plain, found = python("ends.py"), equip("run", "--before", "*:nothing_of_the_kind", "pass", "ends.py")
+    assert found.status == (plain.status or 2)
+    told = [line for line in found.err.splitlines() if line.startswith("equip: ")]
+    assert len(told) == 1
+    assert "matched nothing" in told[0]
+    assert found.err.replace(told[0] + "\n", "") == plain.err
+    assert found.out == plain.out
+
+
+def test_how_a_module_ends(folder: Path, python: Run, equip: Run) -> None:
+    (folder / "shop" / "bad.py").write_text("def f():\n    1 / 0\nf()")
+    same(equip("run", "-m", "shop.bad"), python("-m", "shop.bad"))
+
+
+@pytest.mark.parametrize("name", ["app", "__main__"])
+def test_a_module_goes_by_both_names(equip: Run, name: str) -> None:
+    assert equip("run", "--before", f"{name}:main", "print('M')", "-m", "app", "0") == Ended(0, "M\n", "")
+    assert equip("run", "--before", f"{name}:main", "print('M')", "app.py", "0") == Ended(0, "M\n", "")
+
+
+def test_lines(equip: Run) -> None:
+    assert equip("run", "--on-line", "app.py:7", "print(i)", "app.py", "2") == Ended(2, "0\n1\n", "")
+    assert equip("run", "--on-line", "shop/cart.py:7", "print(item)", "app.py", "2").out == "1\n"
+
+
+def test_conditions(equip: Run) -> None:
+    assert equip("run", *ADD, "--when", "item > 0", "app.py", "3").lines == ["Cart.add 1", "Cart.add 2"]
+    assert equip("run", *ADD, "--limit", "1", "app.py", "3").lines == ["Cart.add 0"]
+    assert equip("run", *ADD, "--every", "1000", "app.py", "3").lines == ["Cart.add 0"]
+    broken = ("--before", "shop.cart:Cart.add", "1 / 0")
+    assert equip("run", *broken, "--suppress", "app.py", "1").status == 1
+    assert equip("run", *broken, "--suppress", "app.py", "2").err.count("ZeroDivisionError") == 2
+    assert equip("run", *broken, "app.py", "1").err.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
+    (folder / "visitors.py").write_text(textwrap.dedent("""
+        import equip
+        class Calls(equip.MethodVisitor):
+            def visit(self, decl):
+                equip.SimpleRewriter(decl).insert_before("print('call', {qualname})")
+        probes = [equip.before("app:main", "print('main')"), equip.before("shop.cart:boom", "print('boom')")]
+    """))
+    assert equip("run", "--use", "visitors.py:Calls", "app.py", "1").lines == [
+        "call main", "call Cart.__init__", "call Cart.add"
+    ]  # fmt: skip
+    assert equip("run", "--use", "visitors.py:probes", "app.py", "4").lines == ["main", "boom"]
+    assert equip("run", "--use", "visitors.py:Calls", "--exclude", "shop.*", "app.py", "1").lines == ["call main"]
+    library = equip("run", "--use", "visitors.py:Calls", "--include", "textwrap", "-m", "app", "0")
+    assert library.lines == []
+    (folder / "uses.py").write_text("import textwrap\nprint(textwrap.dedent('  x'))\n")
+    assert "call dedent" in equip("run", "--use", "visitors.py:Calls", "--include", "textwrap", "uses.py").lines
+
+
+def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
+    (folder / "uses.py").write_text("import os, json\nprint(json.loads('[1]'), os.path.basename('a/b'))\n")
+    probes = ("--before", "json:loads", "print('loads')", "--before", "posixpath:basename", "print('base')")
+    assert equip("run", *probes, "--limit", "2", "uses.py").lines[-3:] == ["loads", "base", "[1] b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nosuch.py",), "nosuch.py: cannot be run: No such file"),
+        (("-m", "nosuch"), "no such module"),
+        (("-m", "shop"), "no such module"),
+        (("--before", "shop.cart:Cart.add", "print(", "app.py"), "snippet line 1"),
+        (("--before", "app:main", "print({arg7})", "app.py", "1"), "there is no {arg7}"),
+        (("--before", "app", "1", "app.py", "1"), "has no colon"),
+        (("--before", "app:main", "1", "--when", "1 +", "app.py", "1"), "is no expression"),
+        (("--on-line", "app.py:900", "1", "app.py", "0"), "line 900 has no code"),
+        (("--before", "shop.crt:*", "1", "app.py", "0"), "did you mean shop.cart"),
+        (("--before", "shop.cart:Cart.ad", "1", "app.py", "0"), "did you mean shop.cart:Cart.add"),
+        (("--use", "nosuch.py:X", "app.py"), "there is no file"),
+        (("--use", "app.py", "app.py"), "say FILE.py:NAME"),
+        (("--use", "app.py:X", "app.py", "1"), "there is no X"),
+        (("--use", "app.py:main", "app.py", "1"), "no visitor"),
+        (("--probes", "x", "app.py"), "no pyproject.toml"),
+        (("--before", "app:main"), "requires 2 arguments"),
+        (("--limit", "0", "app.py"), "not in the range"),
+        ((), "Missing argument"),
+        (("--nonsense", "app.py"), "No such option"),
+        (("--lifespan", "-1", "--before", "app:main", "1", "app.py", "0"), "lifespan"),
+    ],
+)
+def test_mistakes(equip: Run, arguments: tuple[str, ...], message: str) -> None:
+    found = equip("run", *arguments)
+    assert found.status == 2
+    assert message in found.err
+    assert found.err.count("\n") <= 2
+    assert found.err.startswith("equip: ")
+    assert "Traceback" not in found.err
+
+
+def test_nothing_is_left_in_the_folder(folder: Path, equip: Run) -> None:
+    before = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    equip("run", *ADD, "app.py", "1")
+    assert sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts) == before
+
+
+def test_probes_in_pyproject(folder: Path, equip: Run) -> None:
+    (folder / "pyproject.toml").write_text(textwrap.dedent("""
+        [tool.equip.probes.calls]
+        before = [["shop.cart:Cart.add", "print('add', item)"], ["app:main", "print('main')"]]
+        after = [["app:main", "print('end')"]]
+        limit = 1
+        [tool.equip.probes.used]
+        use = ["tools/v.py:found"]
+        [tool.equip.probes.wrong]
+        befor = []
+        [tool.equip.probes.pairs]
+        before = ["a:b", "c"]
+        [tool.equip.probes.kind]
+        limit = "3"
+    """))
+    (folder / "tools").mkdir()
+    (folder / "tools" / "v.py").write_text("import equip\nfound = equip.before('app:main', 'print(1)')\n")
+    assert equip("run", "--probes", "calls", "app.py", "2").lines == ["main", "add 0", "end"]
+    assert equip("run", "--probes", "used", "--probes", "calls", "app.py", "1").lines == ["main", "1", "add 0", "end"]
+    for name, message in (
+        ("nope", "there is calls, kind, pairs, used, wrong"),
+        ("wrong", "befor"),
+        ("pairs", "list of pairs"),
+        ("kind", "limit is '3'"),
+    ):
+        found = equip("run", "--probes", name, "app.py", "1")
+        assert found.status == 2
+        assert message in found.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_interrupted(folder: Path) -> None:
+    (folder / "waits.py").write_text("import time\nprint('go', flush=True)\ntime.sleep(60)\n")
+    ends = []
+    for command in (["waits.py"], ["-m", "equip", "run", "waits.py"]):
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=environment(), stdout=-1, stderr=-1, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        ends.append((process.returncode, out, err))
+    assert ends[0] == ends[1]
+    assert ends[0][0] == -signal.SIGINT

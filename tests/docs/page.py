@@ -127,9 +127,12 @@ def _stripped(text: str) -> str:
 
 
 def _pattern(expected: str) -> str:
-    pattern = re.escape(_stripped(expected)).replace(re.escape("...\n"), "\0")
-    pattern = re.sub(r"(?m)^\0", "(?:.*\n)*", pattern)
-    return pattern.replace("\0", ".*\n").replace(re.escape("..."), ".*")
+    lines = _stripped(expected).splitlines()
+    return "".join("(?:.*\n)*" if line == "..." else _line_pattern(line) for line in lines)
+
+
+def _line_pattern(line: str) -> str:
+    return ".*".join(map(re.escape, line.split("..."))) + "\n"
 
 
 if __name__ == "__main__":

@@ -23,46 +23,45 @@ def place(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        "'''python\n1 / 0\n'''",
-        "'''python\n>>> 1 + 1\n3\n'''",
-        "'''python\n>>> 1 + 1\n2\n>>> 1 + 1\n3\n'''",
-        "'''python title='x'\n1\n'''",
-        "'''python3\n1\n'''",
-        "'''\n1\n'''",
-        "'''toml\n1\n'''",
-        "'''console\n$ echo one\ntwo\n'''",
-        "'''console\n$ echo one\n'''",
-        "'''console\n$ true\none\n'''",
-        "'''console\necho one\n'''",
-        "'''console\n# a remark\n$ echo one\none\n'''",
-        "'''console\n$ printf 'a\\nb\\n'\na...b\n'''",
-        "- '''console\n  $ echo one\n  two\n  '''",
-        "~~~python\n1 / 0\n~~~",
-        "'''''console\n$ echo one\ntwo\n'''''",
-    ],
-)
-def test_what_is_wrong_fails(block: str, tmp_path: Path) -> None:
-    assert outcome(tmp_path, "Text", "", block.replace("'''''", "'''" + "``")) == ["failed"]
+WRONG = [
+    "'''python\n1 / 0\n'''",
+    "'''python\n>>> 1 + 1\n3\n'''",
+    "'''python\n>>> 1 + 1\n2\n>>> 1 + 1\n3\n'''",
+    "'''python title='x'\n1\n'''",
+    "'''python3\n1\n'''",
+    "'''\n1\n'''",
+    "'''toml\n1\n'''",
+    "'''console\n$ echo one\ntwo\n'''",
+    "'''console\n$ echo one\n'''",
+    "'''console\n$ true\none\n'''",
+    "'''console\necho one\n'''",
+    "'''console\n# a remark\n$ echo one\none\n'''",
+    "'''console\n$ printf 'a\\nb\\n'\na...b\n'''",
+    "- '''console\n  $ echo one\n  two\n  '''",
+    "~~~python\n1 / 0\n~~~",
+    "````console\n$ echo one\ntwo\n````",
+]
+RIGHT = [
+    "'''python\nimport equip\n'''",
+    "'''python\n>>> 1 + 1\n2\n'''",
+    "'''console\n$ echo one; echo two\none\ntwo\n'''",
+    "'''console\n$ printf '1\\n2\\n3\\n4 and 5\\n'\n1\n...\n4 ... 5\n'''",
+    "'''console\n$ echo 'in 0.25 s'\nin ...\n'''",
+    "'''console\n$ printf '1 a\\n2\\n3\\n'\n1 ...\n...\n3\n'''",
+    "'''console\n$ true\n$ false\n'''",
+    "'''text\n1 / 0\n'''",
+    "'''toml\n# settings.toml\n'''",
+]
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        "'''python\nimport equip\n'''",
-        "'''python\n>>> 1 + 1\n2\n'''",
-        "'''console\n$ echo one; echo two\none\ntwo\n'''",
-        "'''console\n$ printf '1\\n2\\n3\\n4 and 5\\n'\n1\n...\n4 ... 5\n'''",
-        "'''console\n$ echo 'in 0.25 s'\nin ...\n'''",
-        "'''console\n$ true\n$ false\n'''",
-        "'''text\n1 / 0\n'''",
-        "'''toml\n# settings.toml\n'''",
-    ],
-)
-def test_what_is_right_passes(block: str, tmp_path: Path) -> None:
-    assert outcome(tmp_path, block) == ["passed"]
+def test_what_is_wrong_fails(tmp_path: Path) -> None:
+    outcomes = outcome(tmp_path, *(f"\n{block}\n" for block in WRONG))
+    assert [block for block, one in zip(WRONG, outcomes, strict=True) if one != "failed"] == []
+
+
+def test_what_is_right_passes(tmp_path: Path) -> None:
+    outcomes = outcome(tmp_path, *(f"\n{block}\n" for block in RIGHT))
+    assert [block for block, one in zip(RIGHT, outcomes, strict=True) if one != "passed"] == []
 
 
 def test_blocks_share_folder_and_namespace(tmp_path: Path) -> None:

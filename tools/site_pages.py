@@ -1,11 +1,12 @@
 """A hook of mkdocs: pages of the site that are kept elsewhere in the repository, each in one place only.
 
-README.md is the home page; the examples, their programs included, are in ``examples/``. Links in the README are as
-from the root of the repository, those of the site as from ``docs``.
+README.md is the home page; the examples, their programs included, are in ``examples/``. Links are written as they are
+right in the repository.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,8 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
 _KEPT_ELSEWHERE = {"README.md": "index.md", "LICENSE": "LICENSE.txt"}
-_LINKS = [
-    (re.compile(r"\]\(docs/"), "]("),
-    (re.compile(r"\]\(LICENSE\)"), "](LICENSE.txt)"),
-    (re.compile(r"\]\((examples/\w+)\)"), r"](\1/README.md)"),
-    (re.compile(r"\]\(examples\)"), "](examples/counter/README.md)"),
-]
+_FIRST_EXAMPLE = "examples/counter/README.md"
+_LINK = re.compile(r"\]\((?P<path>[\w./-]+)(?P<heading>#[\w-]+)?\)")
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -32,8 +29,18 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn the links of the README into those of the site."""
-    if page.file.src_uri == "index.md":
-        for pattern, replacement in _LINKS:
-            markdown = pattern.sub(replacement, markdown)
-    return markdown
+    """Turn links as they are in the repository into those of the site."""
+    place = page.file.src_uri
+    source = next((name for name, known in _KEPT_ELSEWHERE.items() if known == place), None)
+    if source is None:
+        source = place if place.startswith("examples/") else f"docs/{place}"
+    return _LINK.sub(lambda link: f"]({_moved(link['path'], source, place)}{link['heading'] or ''})", markdown)
+
+
+def _moved(path: str, source: str, place: str) -> str:
+    """A link of the file ``source``, from the page that it is at ``place``."""
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+    if (ROOT / target).is_dir():
+        target = f"{target}/README.md" if (ROOT / target / "README.md").exists() else _FIRST_EXAMPLE
+    target = _KEPT_ELSEWHERE.get(target, target.removeprefix("docs/"))
+    return posixpath.relpath(target, posixpath.dirname(place) or ".")

@@ -1,8 +1,7 @@
 """The depth of the value stack before each instruction.
 
-A worklist over the instructions in the order in which they are reached; the effect of an instruction is the
-interpreter's own (``dis.stack_effect``), exceptions follow the exception table. Unreachable instructions
-have no depth.
+A worklist over the bytes in the order in which they are reached; the effect of an instruction is the interpreter's
+own (``dis.stack_effect``), exceptions follow the exception table. Unreachable instructions have no depth.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from types import CodeType
 
 from equip import isa
 from equip.code import exceptions
-from equip.code.instruction import Instruction, instructions
+from equip.code.sites import find_jumps
 from equip.errors import InvalidCodeError
 
 
@@ -21,48 +20,63 @@ def stack_depths(code: CodeType) -> dict[int, int]:
 
     Raises ``InvalidCodeError`` where two ways into an instruction disagree or the stack underflows.
     """
-    found = instructions(code)
-    by_offset = {instruction.offset: instruction for instruction in found}
-    handlers = exceptions.decode(code.co_exceptiontable)
+    raw = code.co_code
+    end = len(raw)
+    targets = {2 * jump.at: 2 * jump.target for jump in find_jumps(raw) if jump.opcode not in _COMPANIONS}
+    handlers: dict[int, tuple[int, int]] = {}
+    for handler in exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else ():
+        entered = 2 * handler.target, handler.depth + handler.lasti + 1
+        handlers.update(dict.fromkeys(range(2 * handler.start, 2 * handler.end, 2), entered))
     depths: dict[int, int] = {}
     pending: list[tuple[int, int]] = [(0, 0)]
-    by_unit: dict[int, exceptions.Handler] = {}
-    for handler in handlers:
-        for unit in range(handler.start, handler.end):
-            by_unit[unit] = handler
     while pending:
-        offset, depth = pending.pop()
-        known = depths.get(offset)
-        if known is not None:
+        at, depth = pending.pop()
+        if at and raw[at - 2 : at - 1] == _PREFIX:
+            raise _no_instruction(code, at)
+        while (known := depths.get(at)) is None:
+            if depth < 0 or not 0 <= at < end or not raw[at]:
+                raise _no_instruction(code, at)
+            depths[at] = depth
+            opcode, arg = raw[at], raw[at + 1]
+            while opcode == isa.EXTENDED_ARG and at + 2 < end:
+                at += 2
+                opcode, arg = raw[at], arg << 8 | raw[at + 1]
+            if at in handlers:
+                pending.append(handlers[at])
+            if at in targets:
+                pending.append((targets[at], depth + _effect(opcode, arg, True)))
+            if opcode in isa.NO_FALLTHROUGH:
+                break
+            depth += _effect(opcode, arg, False)
+            at += 2 + 2 * isa.CACHES[opcode]
+        else:
             if known != depth:
-                raise InvalidCodeError(f"{code.co_qualname}: the stack depth at offset {offset} is {known} or {depth}")
-            continue
-        instruction = by_offset.get(offset)
-        if instruction is None or depth < 0:
-            raise InvalidCodeError(f"{code.co_qualname}: control reaches offset {offset}, which is no instruction")
-        depths[offset] = depth
-        pending += _successors(instruction, depth, by_unit)
+                raise InvalidCodeError(f"{code.co_qualname}: the stack depth at offset {at} is {known} or {depth}")
     return depths
 
 
-def _successors(
-    instruction: Instruction, depth: int, by_unit: dict[int, exceptions.Handler]
-) -> list[tuple[int, int]]:
-    opcode = instruction.opcode
-    found: list[tuple[int, int]] = []
-    handler = by_unit.get((instruction.end - 2 * isa.CACHES[opcode]) // 2 - 1)
-    if handler is not None:
-        found.append((2 * handler.target, handler.depth + handler.lasti + 1))
-    if instruction.target is not None and opcode not in _COMPANIONS:
-        found.append((instruction.target, depth + dis.stack_effect(opcode, instruction.oparg or 0, jump=True)))
-    if opcode not in isa.NO_FALLTHROUGH:
-        effect = dis.stack_effect(opcode, instruction.oparg if isa.OPERAND[opcode] != "-" else None, jump=False)
+def _no_instruction(code: CodeType, offset: int) -> InvalidCodeError:
+    return InvalidCodeError(f"{code.co_qualname}: control reaches offset {offset}, which is no instruction")
+
+
+_effects: dict[tuple[int, int, bool], int] = {}
+
+
+def _effect(opcode: int, arg: int, jump: bool) -> int:
+    """What an instruction adds to the depth, as the interpreter says."""
+    found = _effects.get((opcode, arg, jump))
+    if found is None:
         if opcode == _RETURN_GENERATOR:
-            effect = 1  # what it resumes with; until 3.12 the interpreter's own table leaves it out
-        found.append((instruction.end, depth + effect))
+            found = 1  # what it resumes with; until 3.12 the interpreter's own table leaves it out
+        else:
+            found = dis.stack_effect(opcode, None if isa.OPERAND[opcode] == "-" else arg, jump=jump)
+        if arg < _SMALL:
+            _effects[opcode, arg, jump] = found
     return found
 
 
+_SMALL = 256
+_PREFIX = bytes([isa.EXTENDED_ARG])
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _COMPANIONS = isa.ops("END_ASYNC_FOR") & isa.JUMPS
 """Their argument names the instruction that they belong to; control never goes there from them."""

@@ -42,8 +42,12 @@ _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def parse(page: Path) -> Document:
-    """The blocks of a page. Raises ``ValueError`` for a comment that says ``skip`` in a way that is not known."""
-    return Document.parse(str(page), _blocks, SkipParser())
+    """The blocks of a page. Raises ``ValueError`` for a comment that skips more than a block, or without a reason."""
+    document = Document.parse(str(page), _blocks, SkipParser())
+    for example in document:
+        if not _is_block(example) and (example.parsed[0] != "next" or not example.parsed[1]):
+            raise ValueError(f"{page}:{example.line}: a skip is for the next block and has a reason")
+    return document
 
 
 def blocks(page: Path) -> list[tuple[int, str]]:

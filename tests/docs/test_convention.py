@@ -81,6 +81,14 @@ def test_a_skip_has_a_reason_and_is_for_one_block(tmp_path: Path) -> None:
     assert outcome(tmp_path, *page) == ["skipped", "failed", "skipped", "failed"]
 
 
+@pytest.mark.parametrize("comment", ["skip: next", "skip: start", 'skip: start "why"', "skip: end"])
+def test_a_skip_without_a_reason_is_refused(comment: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- {comment} -->\n\n{TICKS}python\n1 / 0\n{TICKS}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"page\.md:1: a skip is for the next block"):
+        blocks(page)
+
+
 def test_a_name_in_the_middle_names_no_file(tmp_path: Path) -> None:
     assert outcome(tmp_path, "'''python\n1\n# shop.py\n'''") == ["passed"]
     assert not (tmp_path / "run" / "page" / "shop.py").exists()

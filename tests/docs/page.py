@@ -55,14 +55,30 @@ def blocks(page: Path) -> list[tuple[int, str]]:
     return [(example.line, example.region.lexemes["info"]) for example in parse(page) if _is_block(example)]
 
 
+def not_run(page: Path) -> list[tuple[int, str]]:
+    """The blocks of a page that are not run on this Python: the line each begins in, and the reason."""
+    found = []
+    document = _prepared(page)
+    for example in document:
+        try:
+            document.evaluate(example, (lambda _: None) if _is_block(example) else example.region.evaluator)
+        except SkipTest as reason:
+            found.append((example.line, str(reason)))
+    return found
+
+
 def run(page: Path) -> Iterator[dict[str, Any]]:
     """What becomes of each block of a page, in order."""
-    document = parse(page)
-    document.namespace.update(__name__="__main__", python=sys.version_info[:2])
-    for example in document:
+    for example in _prepared(page):
         outcome, detail = _outcome(example)
         if _is_block(example):
             yield {"line": example.line, "outcome": outcome, "detail": detail}
+
+
+def _prepared(page: Path) -> Document:
+    document = parse(page)
+    document.namespace.update(__name__="__main__", python=sys.version_info[:2])
+    return document
 
 
 def _outcome(example: Example) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
 
-.PHONY: help test soak lint types bench demo clean
+.PHONY: help test soak lint types docs bench demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,9 @@ lint: ## check the style (ruff)
 
 types: ## check the types (mypy, strict)
 	$(PYTHON) tools/check.py mypy $(ARGS)
+
+docs: ## build the documentation as a site in build/site (ARGS=serve: show it)
+	$(PYTHON) tools/build_docs.py $(ARGS)
 
 bench: ## measure speed, as ratios to compile() (ARGS="--quick --python 3.13")
 	$(PYTHON) tools/run_bench.py $(ARGS)

@@ -6,13 +6,15 @@ import argparse
 import json
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from bench import (
+    alternatives,
     analysing,
+    ast_rewriting,
     corpus,
     fields,
     growing,
@@ -32,17 +34,25 @@ from bench.timing import ROUNDS, Row, in_new_process, minima
 _QUICK_STRIDE = 12
 _PEER_STRIDE = 12
 """A library that needs many times ``compile()`` gets a part of the modules, and ``compile()`` of the same part."""
+_BY_THEMSELVES: dict[str, Callable[[], Iterable[Row]]] = {
+    "running": running.measure,
+    "alternatives": alternatives.measure,
+    "importing": importing.measure,
+    "growing": growing.measure,
+    "startup": startup.measure,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures what equip costs.")
     parser.add_argument("--quick", action="store_true", help=f"every {_QUICK_STRIDE}th module only")
+    parser.add_argument("--only", choices=_BY_THEMSELVES, help="this group of measurements only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE, too")
     options = parser.parse_args()
     rows = []
     print(f"Python {platform.python_version()}, minimum of {ROUNDS} runs in turn, CPU time\n")
     print(f"  {'work':<60}{'seconds':>9}{'ratio':>8}{'goal':>7}")
-    for row in _measure(options.quick):
+    for row in _BY_THEMSELVES[options.only]() if options.only else _measure(options.quick):
         rows.append(row)
         goal = f"{row.goal:7.2f}" if row.goal is not None else ""
         print(f"  {row.work:<60}{row.seconds:9.4f}{row.ratio:8.2f}{goal}", flush=True)
@@ -55,14 +65,13 @@ def _measure(quick: bool) -> Iterator[Row]:
         whole, part = Path(folder, "whole"), Path(folder, "part")
         count = corpus.write(whole, _QUICK_STRIDE if quick else 1)
         shown = f"{count} modules of the standard library"
-        yield from _against_compile(whole, f"compile() of {shown}", linking, fields, lines, analysing, verifying)
+        works = (linking, fields, lines, ast_rewriting, analysing, verifying)
+        yield from _against_compile(whole, f"compile() of {shown}", *works)
         count = corpus.write(part, _PEER_STRIDE)
         peers = (peer, peer_networkx, peer_rustworkx, peer_graph)
         yield from _against_compile(part, f"compile() of {count} of these", *peers)
-    yield from running.measure()
-    yield from importing.measure()
-    yield from growing.measure()
-    yield from startup.measure()
+    for measure in _BY_THEMSELVES.values():
+        yield from measure()
 
 
 def _against_compile(modules: Path, title: str, *works: ModuleType) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Measures speed on each Python in turn: ``python3 tools/run_bench.py [--quick] [--python VERSION]... [--json FILE]``.
+"""Measures speed on each Python in turn: ``python3 tools/run_bench.py [--quick] [--only GROUP] [--python VERSION]...``.
 
 Figures of different versions can be compared only as ratios.
 """
@@ -18,6 +18,7 @@ from pythons import MEASURING, ROOT, SUPPORTED, WHERE_LOOKED, chosen, environmen
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures speed on each supported Python of this machine.")
     parser.add_argument("--quick", action="store_true", help="a part of the standard library only")
+    parser.add_argument("--only", metavar="GROUP", help="one group of measurements, such as alternatives")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of all versions to FILE, too")
     parser.add_argument(
         "--python", action="append", choices=SUPPORTED, metavar="VERSION", help="only this version; can be repeated"
@@ -30,6 +31,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             found = Path(folder, "rows.json")
             command = [str(interpreter), "-m", "bench", "--json", str(found), *(["--quick"] if options.quick else [])]
+            command += ["--only", options.only] if options.only else []
             print(flush=True)
             if status := subprocess.run(command, cwd=ROOT).returncode:
                 return status

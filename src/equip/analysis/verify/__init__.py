@@ -16,7 +16,7 @@ names of their rules:
 ``locations``       the location table decodes and covers exactly the code
 ``exception-table`` entries decode, are sorted and disjoint, begin, end and lead to instructions
 ``prologue``        COPY_FREE_VARS, MAKE_CELL, RETURN_GENERATOR, POP_TOP, RESUME: whole, in order, never jumped into
-``generator``       RETURN_GENERATOR exactly in generators, before any YIELD_VALUE
+``generator``       RETURN_GENERATOR exactly in generators, once, before any YIELD_VALUE and return
 ``companion``       FOR_ITER, SEND, YIELD_VALUE and RESUME stand with what the interpreter expects beside them
 ``call-names``      names of keyword arguments are a tuple of strings, not more than arguments, right before the call
 ``underflow``       no instruction takes, or reaches below, what is not on the stack

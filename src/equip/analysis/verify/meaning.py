@@ -462,6 +462,34 @@ def _set_attribute(frame: Frame, flag: int) -> None:
 # -- leaving ----------------------------------------------------------------------------------------------------------
 
 
+_YIELD: Final = _step_of(isa.OP["YIELD_VALUE"])
+
+
+def _return_generator(frame: Frame, arg: int) -> None:
+    if not frame.bound & frame.unmade:
+        raise Fault("generator", "expected a frame that is no generator's yet, found one that can be")
+    frame.bound = frame.bound & ~frame.unmade | frame.made
+    frame.stack.append(OBJECT)
+
+
+def _yield_value(frame: Frame, delegates: int) -> None:
+    if not frame.bound & frame.made:
+        raise Fault("generator", "expected RETURN_GENERATOR on all ways to YIELD_VALUE, found one without")
+    if demands.YIELD_DELEGATES and delegates:
+        _receiver(frame)
+    _YIELD(frame, 0)
+
+
+def _resume(frame: Frame, arg: int) -> None:
+    if demands.RESUME_DELEGATES and arg & demands.RESUME_LOCATION > 1:
+        _receiver(frame)
+
+
+def _receiver(frame: Frame) -> None:
+    """While a frame is suspended in SEND, ``throw`` and ``close`` go to what stands below the value."""
+    frame.peek(2 + demands.INDEXED, OBJECT, "what it delegates to")
+
+
 def _return_value(frame: Frame, arg: int) -> None:
     frame.pop(OBJECT, "object")
     _return_const(frame, arg)
@@ -471,6 +499,8 @@ def _return_const(frame: Frame, arg: int) -> None:
     if frame.stack:
         left = ", ".join(map(kinds.shown, frame.stack))
         raise Fault("left-over", f"expected an empty stack at the return, found {left}")
+    if frame.suspends and not frame.bound & frame.made:
+        raise Fault("generator", "expected RETURN_GENERATOR on all ways to the return, found one without")
 
 
 def _reraise(frame: Frame, place: int) -> None:
@@ -561,7 +591,9 @@ _OWN_STEPS: Final[dict[int, Step]] = {
             "MAP_ADD": partial(_into, "dict", 2),
             "PRECALL": _precall,
             "RERAISE": _reraise,
+            "RESUME": _resume,
             "RETURN_CONST": _return_const,
+            "RETURN_GENERATOR": _return_generator,
             "RETURN_VALUE": _return_value,
             "SET_ADD": partial(_into, "set", 1),
             "SET_FUNCTION_ATTRIBUTE": _set_attribute,
@@ -571,6 +603,7 @@ _OWN_STEPS: Final[dict[int, Step]] = {
             "STORE_FAST_LOAD_FAST": _store_load,
             "STORE_FAST_STORE_FAST": _store_two,
             "SWAP": _swap,
+            "YIELD_VALUE": _yield_value,
             **({"COMPARE_OP": _compare} if demands.COMPARE_BOOL else {}),
         }
     ),

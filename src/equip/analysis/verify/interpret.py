@@ -31,7 +31,7 @@ class Interpretation:
     __slots__ = ("args", "block_at", "changed", "decoded", "first", "frame", "handlers", "limit", "opcodes", "states")
 
     def __init__(self, decoded: Decoded) -> None:
-        starts = decoded.shape.starts
+        starts = decoded.starts
         self.decoded = decoded
         self.opcodes, self.args = decoded.opcodes, decoded.args
         self.frame = Frame(decoded)
@@ -41,7 +41,7 @@ class Interpretation:
         self.handlers: list[Handler | None] | None = None
         if decoded.handlers:
             handlers = [self._as_run(handler) for handler in decoded.handlers]
-            self.handlers = [handlers[h] if h >= 0 else None for h in decoded.shape.handlers]
+            self.handlers = [handlers[h] if h >= 0 else None for h in decoded.covers]
         self.states: list[State | None] = [None] * len(starts)
         self.changed = bytearray(len(starts))
 

@@ -179,7 +179,7 @@ def _prologue(decoded: Decoded) -> Iterator[Fault]:
     elif _YIELD in opcodes:
         yield Fault("generator", "expected no YIELD_VALUE outside a generator", at[opcodes.index(_YIELD)])
     end = at[resume]
-    starts = decoded.shape.starts
+    starts = decoded.starts
     if len(starts) > 1 and starts[1] <= end:
         yield from _jumps_into(decoded, end)
 

@@ -13,7 +13,8 @@ from equip import isa
 from equip.analysis.verify import kinds
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.frame import Frame, State, join
-from equip.analysis.verify.meaning import BRANCHES, ON_NONE, ON_NOT_NONE, STEPS, pushed
+from equip.analysis.verify.jumps import BRANCHES, ON_NONE, ON_NOT_NONE
+from equip.analysis.verify.meaning import STEPS, pushed
 from equip.analysis.verify.problem import Fault
 from equip.code.exceptions import Handler
 

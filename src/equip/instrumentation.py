@@ -95,7 +95,8 @@ class BytecodeObject:
         return self._plan() != (self._before.plan if self._before is not None else {})
 
     def write(self) -> bool:
-        """Replace the compiled file if there are changes; whether it was. Raises ``PycError`` and ``OSError``.
+        """Replace the compiled file if there are changes; whether it was. Raises ``PycError``,
+        ``VerificationError`` and ``OSError``.
 
         A module that was given as a code object is written to its path if that ends in ``.pyc``, else to where
         the import system looks for the compiled form of the path.
@@ -103,12 +104,13 @@ class BytecodeObject:
         if not self.has_changes:
             return False
         plan = self._plan()
-        body = emit(self.code, self.path)
+        plain = self.main_module.code_object
+        body = emit(self.code, self.path, plain)
         path = self._target()
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with atomic.locked(os.path.dirname(path)):
             if self._before is None:
-                record.write_clean(path, self._header() + emit(self.main_module.code_object, path))
+                record.write_clean(path, self._header() + emit(plain, path, plain))
                 before = record.load(path)
             elif pyc.read_file(path) != self._before.data:
                 raise PycError(f"{path}: was changed since it was read: open it again")

@@ -161,7 +161,7 @@ def suspending_functions(codes: list[CodeType]) -> set[Key]:
 def _program(program: Program, recorder: Recorder, *, with_generators: bool) -> list[str]:
     plain = compile(program.source, program.path, "exec", dont_inherit=True)
     visitor = CallVisitor()
-    instrumented = equip.instrument_code(plain, visitor)
+    instrumented = equip.instrument_code(plain, visitor, verify=True)
     watched = visited_code(visitor, plain)
     expected: list[Event] = []
     got: list[Event] = []
@@ -183,7 +183,7 @@ def _workload(name: str, recorder: Recorder, *, with_generators: bool) -> list[s
     got: list[Event] = []
     snippets = snippets_append_to(got, with_generators=with_generators)
     set_hooks(_forget, _forget)
-    right = perform(name, Copies(lambda code: equip.instrument_code(code, visitor)), lambda: snippets)
+    right = perform(name, Copies(lambda code: equip.instrument_code(code, visitor, verify=True)), lambda: snippets)
     plain = Copies()
     watched: set[int] = set()
 

@@ -75,4 +75,4 @@ def instrument(code: CodeType, case: Case, without: set[Refused]) -> CodeType:
     visitors: list[Any] = [FunctionVisitor(case, n, without) for n in sorted({p.visitor for p in case.puts})]
     if case.module_puts:
         visitors.append(WholeModuleVisitor(case))
-    return equip.instrument_code(code, visitors)
+    return equip.instrument_code(code, visitors, verify=True)

@@ -126,7 +126,7 @@ def compare_program(program: Program, _: str) -> list[str]:
     """A program of the corpus, once under ``sys.settrace`` and once instrumented."""
     plain = compile(program.source, program.path, "exec", dont_inherit=True)
     visitor = LineVisitor()
-    instrumented = equip.instrument_code(plain, visitor)
+    instrumented = equip.instrument_code(plain, visitor, verify=True)
     expected: list[Hit] = []
     got: list[Hit] = []
     name, watched = f"corpus_{program.name}", same_functions(visitor, plain)
@@ -157,7 +157,7 @@ def compare_workload(_: Program | None, name: str) -> list[str]:
     visitor = LineVisitor()
     expected: list[Hit] = []
     got: list[Hit] = []
-    instrumented = Copies(lambda code: equip.instrument_code(code, visitor))
+    instrumented = Copies(lambda code: equip.instrument_code(code, visitor, verify=True))
     with snippets_append_to([]):
         pass
     seen = perform(name, instrumented, lambda: snippets_append_to(got))

@@ -51,7 +51,7 @@ def test_every_code_object_goes_through_marshal() -> None:
             continue
         with tokenize.open(path) as file:
             code = compile(file.read(), str(path), "exec", dont_inherit=True)
-        new = equip.instrument_code(code, Everywhere())
+        new = equip.instrument_code(code, Everywhere(), verify=True)
         again = marshal.loads(marshal.dumps(new))
         assert again == new, path
         injected += sum(bool(provenance(one)) for one in again.co_consts if hasattr(one, "co_code"))

@@ -1,7 +1,8 @@
 """The depth of the value stack before each instruction.
 
 A worklist over the bytes in the order in which they are reached; the effect of an instruction is the interpreter's
-own (``dis.stack_effect``), exceptions follow the exception table. Unreachable instructions have no depth.
+own (``dis.stack_effect``), exceptions follow the exception table. Unreachable instructions have no depth; handlers
+that cover nothing are not unreachable: what is put into the empty body of their ``try`` can raise.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     raw = code.co_code
     end = len(raw)
     targets = {2 * jump.at: 2 * jump.target for jump in find_jumps(raw) if jump.opcode not in _COMPANIONS}
+    table = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
     handlers: dict[int, tuple[int, int]] = {}
-    for handler in exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else ():
+    for handler in table:
         entered = 2 * handler.target, handler.depth + handler.lasti + 1
         handlers.update(dict.fromkeys(range(2 * handler.start, 2 * handler.end, 2), entered))
     depths: dict[int, int] = {}
-    pending: list[tuple[int, int]] = [(0, 0)]
+    pending: list[tuple[int, int]] = [*_unused(raw, table), (0, 0)]
     while pending:
         at, depth = pending.pop()
         if at and raw[at - 2 : at - 1] == _PREFIX:
@@ -55,6 +57,19 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     return depths
 
 
+def _unused(raw: bytes, table: list[exceptions.Handler]) -> list[tuple[int, int]]:
+    """The offsets of the handlers that cover nothing, with the depth there.
+
+    The cleanup around a handler begins where the exception has been pushed, so its depth is that one.
+    """
+    if not table:
+        return []
+    targets = {handler.target for handler in table}
+    begins = {handler.start: handler.depth for handler in table if handler.lasti}
+    found = _HANDLERS.positions(raw[::2])
+    return [(2 * at, begins[at]) for at in found if at not in targets and at in begins]
+
+
 def _no_instruction(code: CodeType, offset: int) -> InvalidCodeError:
     return InvalidCodeError(f"{code.co_qualname}: control reaches offset {offset}, which is no instruction")
 
@@ -75,6 +90,7 @@ def _effect(opcode: int, arg: int, jump: bool) -> int:
     return found
 
 
+_HANDLERS = isa.Scan(isa.ops("PUSH_EXC_INFO"))
 _SMALL = 256
 _PREFIX = bytes([isa.EXTENDED_ARG])
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]

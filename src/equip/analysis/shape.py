@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
-from typing import Final
+from typing import Final, NamedTuple
 
 from equip import isa
 from equip.code import exceptions
@@ -67,6 +67,26 @@ def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shap
 
     Without ``implicit`` exceptions, only RAISE_VARARGS and RERAISE raise. Raises ``InvalidCodeError``.
     """
+    opcodes, found, starts, handlers, covers = blocks_of(raw, table, name)
+    last = found.get(len(opcodes), _NEXT)
+    if len(starts) == 1 and not table and last in isa.LEAVING:
+        return _single(opcodes, last, implicit)
+    successors, kinds = _edges(opcodes, starts, found, handlers, covers, implicit)
+    return Shape(len(opcodes), starts, successors, kinds, _predecessors(successors), covers, handlers)
+
+
+class Blocks(NamedTuple):
+    """Blocks without their edges: what ``Shape`` has by the same names, and what changes control (``_transfers``)."""
+
+    opcodes: bytes
+    found: dict[int, int]
+    starts: Numbers
+    table: Sequence[exceptions.Handler] = ()
+    handlers: Numbers = ()
+
+
+def blocks_of(raw: bytes, table: bytes, name: str) -> Blocks:
+    """The blocks of ``co_code`` with an exception table, without edges. Raises ``InvalidCodeError``."""
     opcodes = raw[::2]
     units = len(opcodes)
     _check_instructions(raw, opcodes, name)
@@ -75,7 +95,7 @@ def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shap
     if last < 0 or (last & 255) not in isa.NO_FALLTHROUGH:
         raise InvalidCodeError(f"{name}: the code falls off its end, at offset {2 * units}")
     if len(leaders) == 2 and not table and last in isa.LEAVING:
-        return _single(opcodes, last, implicit)
+        return Blocks(opcodes, found, _FIRST)
     handlers = _decoded(table, name) if table else []
     for handler in handlers:
         leaders.update(handler[:3])
@@ -87,8 +107,7 @@ def shape_of(raw: bytes, table: bytes, name: str, implicit: bool = True) -> Shap
         if not opcodes[start] or (start and opcodes[start - 1] == isa.EXTENDED_ARG):
             raise _stray(raw, opcodes, handlers, name)
     covers = _covering(starts, handlers, units, name) if handlers else ()
-    successors, kinds = _edges(opcodes, starts, found, handlers, covers, implicit)
-    return Shape(units, starts, successors, kinds, _predecessors(successors), covers, handlers)
+    return Blocks(opcodes, found, starts, handlers, covers)
 
 
 # -- what an instruction does to control ------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class Guard:
     its end. Of several
     guards the first is innermost for the program's exceptions: an exception that it raises again by an item
     in ``passes_on`` goes to the next. ``whole``: injected code is guarded, too, but for the uses in ``spared``.
+    What stands before ``since`` is not guarded.
     """
 
     use: Use
@@ -73,3 +74,4 @@ class Guard:
     passes_on: frozenset[int] = frozenset()
     whole: bool = False
     spared: frozenset[Use] = frozenset()
+    since: int = 0

@@ -320,7 +320,8 @@ class _Link:
         for guard, placement in zip(self.guards, placements, strict=True):
             handler = Handler(0, 0, placement.start, 0, True)
             spared = layout.injected(guard) + handled + layout.unguarded(final)
-            taken = list(gaps(layout.first_guarded, layout.end_of_body, spared))
+            first = max(layout.first_guarded, layout.start_at(guard.since))
+            taken = list(gaps(first, layout.end_of_body, spared))
             for start, end in layout.behind_the_code(guard):
                 taken += gaps(start, end, handled)
             for start, end in taken:
@@ -365,6 +366,6 @@ def stop_iteration_handler(raw: bytes, handlers: Sequence[Handler]) -> Handler |
         return None
     intrinsic = bytes((isa.OP["CALL_INTRINSIC_1"], 3))  # INTRINSIC_STOPITERATION_ERROR
     for handler in handlers:
-        if not handler.depth and handler.lasti and raw[2 * handler.target : 2 * handler.target + 2] == intrinsic:
+        if handler.lasti and raw[2 * handler.target : 2 * handler.target + 2] == intrinsic:
             return handler
     return None

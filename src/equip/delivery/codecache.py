@@ -64,9 +64,14 @@ class Cache:
         key, code, spared, memories = marshal.loads(body)
         return Entry(code, spared, memories) if key == self._key else None
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether this Python keeps compiled files."""
+        return self.path is not None and not sys.dont_write_bytecode
+
     def write(self, entry: Entry) -> None:
         """Keep what was made. Where that is not possible there is no cache, which is no error."""
-        if self.path is None or sys.dont_write_bytecode:
+        if self.path is None or not self.is_writing:
             return
         try:
             body = marshal.dumps((self._key, *entry))

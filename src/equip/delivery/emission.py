@@ -11,7 +11,9 @@ import traceback
 from dataclasses import dataclass
 from types import CodeType
 
-from equip.errors import EquipError, JoinPointError, PycError, SnippetError
+from equip import isa
+from equip.analysis.verify import verify_changed
+from equip.errors import EquipError, JoinPointError, PycError, SnippetError, VerificationError
 from equip.inject import ModuleInjector
 from equip.inject.request import Plan
 from equip.program import pyc
@@ -79,6 +81,21 @@ def _describe_bug(error: Exception) -> str:
     return f"a bug of equip ({type(error).__name__}: {error}, at {where}): please report it, with this file"
 
 
+def verify_made(code: CodeType, plain: CodeType) -> None:
+    """Verify what equip has changed, before ``code``, made from ``plain``, is written.
+
+    Raises ``VerificationError``: a bug of equip. The message is all that is needed to look into it.
+    """
+    try:
+        verify_changed(code, plain)
+    except VerificationError as error:
+        message = (
+            "a bug of equip: nothing was written. Please report it, with the snippets, this file and what follows "
+            f"(Python {isa.RELEASE}): {error}"
+        )
+        raise VerificationError(error.problems, message) from None
+
+
 def _injector_of(job: InjectJob) -> ModuleInjector:
     code = pyc.decode_pyc(job.path, job.data).code
     return ModuleInjector(code, file_path=job.file_path, module_name=job.module_name, optimize=job.optimize)
@@ -88,14 +105,16 @@ def _inject(job: InjectJob, injector: ModuleInjector) -> Done:
     new = injector.inject(job.plan)
     if new is injector.code:
         return Done()
-    return Done(emit(new, job.path), changed=True)
+    return Done(emit(new, job.path, injector.code), changed=True)
 
 
-def emit(code: CodeType, path: str) -> bytes:
-    """``code``, which is to be written to ``path``, judged and marshalled.
+def emit(code: CodeType, path: str, plain: CodeType) -> bytes:
+    """``code``, made from ``plain`` and to be written to ``path``, judged and marshalled.
 
-    Everything that equip writes to disk passes here: the place of the verifier. Raises ``PycError``.
+    Everything that equip writes to disk passes here or, for the import hook's own files, ``verify_made``. Raises
+    ``PycError``, and ``VerificationError`` for code that could break the interpreter.
     """
+    verify_made(code, plain)
     try:
         return marshal.dumps(code)
     except ValueError as error:

@@ -186,6 +186,10 @@ def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType |
         try:
             package = name if loader.is_package(name) else name.rpartition(".")[0]
             entry = make_entry(code, name, package, begun, in_memory=cache is None, is_main=is_main)
+            if cache is not None and cache.is_writing and entry.code is not None:
+                from equip.delivery.emission import verify_made
+
+                verify_made(entry.code, code)
         except Exception as error:
             warn_of_import(name, error)
             _recall(visitors, _memories(begun))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from types import CodeType
 
-from equip.analysis.verify import verify as verify_code
+from equip.analysis.verify import verify_changed
 from equip.delivery.planning import Visitor, as_visitors, begun, run_visitors, warn_of_idle
 from equip.program.declarations import ModuleDeclaration
 from equip.program.pyc import running_optimize
@@ -26,14 +26,14 @@ def instrument_code(
 
     Returns the same object when nothing was asked for. ``file_path`` and ``module_name`` are for the fields of
     snippets; they are taken from the code's file name. ``optimize`` is the level for snippets, -1 that of this
-    interpreter. With ``verify`` the new code has passed ``equip.verify``; this costs more than the rest, and what it
-    refuses is a bug of equip. Raises ``SnippetError`` and ``JoinPointError``, then also ``VerificationError``; warns
+    interpreter. With ``verify`` what has changed has passed ``equip.verify``; this costs more than the rest, and what
+    it refuses is a bug of equip. Raises ``SnippetError`` and ``JoinPointError``, then also ``VerificationError``; warns
     (``EquipWarning``) of probes without a match.
     """
     visitors = begun(as_visitors(visitor))
     new = code_with(code, visitors, file_path, module_name, optimize)
     if verify and new is not code:
-        verify_code(new)
+        verify_changed(new, code)
     warn_of_idle(visitors, 2)
     return new
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from operator import itemgetter
 from types import CodeType
 
@@ -360,6 +361,8 @@ class _Injection:
                 around = coverage.of_statement(place)
                 handled = around is not None and not coverage.is_final(around)
                 covered = coverage.there(at, place) if handlers else INHERIT
+                if at < self.made_at:
+                    self._check_unmade(bound, insertion)
                 depth = self._depth_at(place) if exact else 0
                 line = line_there or default
                 key = (bound, handled, depth, line if has_code else 0)
@@ -403,6 +406,21 @@ class _Injection:
             template = handled_suspensions(template)
         return self._use(bound, template)
 
+    @cached_property
+    def made_at(self) -> int:
+        return places.made_at(self.code) if self.target.is_suspendable else 0
+
+    def _check_unmade(self, bound: Bound, insertion: Insertion) -> None:
+        """Refuse what needs the frame of a generator where it is not one yet."""
+        snippet = bound.snippet
+        lineno = snippet.returns or snippet.yields or snippet.awaits
+        if lineno:
+            statement = "`return`" if snippet.returns else "`yield`" if snippet.yields else "`await`"
+            raise SnippetError(
+                f"{snippet.describe(lineno)} at line {insertion.lineno} of {self.target}: {statement} is not possible "
+                "there: on this Python a generator expression asks for its first iterator before it becomes a generator"
+            )
+
     def _depth_at(self, unit: int) -> int:
         if self._depths is None:
             self._depths = stack_depths(self.code)
@@ -411,9 +429,13 @@ class _Injection:
     # -- exceptions --------------------------------------------------------------------------------------
 
     def _on_raise(self, bounds: Sequence[Bound]) -> None:
+        # One handler passes exceptions on to the next: all begin where the first that suspends the frame can.
+        suspends = any(bound.snippet.yields or bound.snippet.awaits for bound in bounds)
+        since = self.made_at if suspends else 0
         for bound in bounds:
             template, last = self._handler(bound)
-            self._guard(Guard(self._handler_use(bound, template), self.code.co_firstlineno, frozenset({last})))
+            use = self._handler_use(bound, template)
+            self._guard(Guard(use, self.code.co_firstlineno, frozenset({last}), since=since))
 
     def _guard(self, guard: Guard) -> None:
         if not self.guards and self.target.is_suspendable:

@@ -224,8 +224,11 @@ class _Lines:
         ranges: list[tuple[int, int]] = []
         everything = True
         for handler in handlers:
+            fires = False
             for unit in range(handler.start, handler.end):
-                if self._fires_raising(i, unit, line):
+                if self.raw[2 * unit]:  # a cache belongs to its instruction
+                    fires = self._fires_raising(i, unit, line)
+                if fires:
                     if ranges and ranges[-1][1] == unit:
                         ranges[-1] = (ranges[-1][0], unit + 1)
                     else:

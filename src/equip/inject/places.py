@@ -35,6 +35,12 @@ def entry(code: CodeType) -> int:
     return at + 1 + isa.CACHES[isa.RESUME]
 
 
+def made_at(code: CodeType) -> int:
+    """The code unit before which the frame of a generator expression is not yet that of a generator; 0 for others."""
+    opcodes = code.co_code[::2]
+    return entry(code) if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
+
+
 def entry_depth(code: CodeType) -> int:
     """The depth of the stack where the body begins."""
     opcodes = code.co_code[::2]

@@ -232,6 +232,11 @@ LOOP_COMPANIONS: Final[tuple[str, ...]] = {11: (), 12: ("END_FOR",), 13: ("END_F
 SEND_COMPANION: Final = "END_SEND" if "END_SEND" in isa.OP else ""
 RESUME_LOCATION: Final = 3
 """The bits of RESUME's argument that say what is resumed: 0 a start, 1 a yield, 2 a yield from, 3 an await."""
+YIELD_DELEGATES: Final = isa.MINOR >= 13
+"""YIELD_VALUE's argument is 1 where a frame is suspended in SEND: what it waits for is on the stack."""
+RESUME_DELEGATES: Final = isa.MINOR == 12
+"""The location of the RESUME behind YIELD_VALUE says so. (3.11 looks at the SEND before it, too: see
+``isa.THROW_ENDS_SEND``.)"""
 PROMISED: Final = {
     ".type_params": "tuple",
     ".defaults": "tuple",

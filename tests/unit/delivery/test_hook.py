@@ -139,6 +139,28 @@ def test_nothing_is_written_where_python_would_write_nothing(shop: Path) -> None
     assert not list(shop.rglob("*.equip-*"))
 
 
+def test_what_the_verifier_refuses_is_not_kept(shop: Path) -> None:
+    program = """
+        from equip.inject import ModuleInjector
+        from equip.isa import OP
+        right = ModuleInjector.inject
+        def wrong(self, plan):
+            made = right(self, plan)
+            raw = made.co_code.replace(bytes([OP["STORE_NAME"]]), bytes([OP["NOP"]]))
+            return made.replace(co_code=raw, co_stacksize=20)
+        ModuleInjector.inject = wrong
+        equip.install(equip.before("shop.cart:Cart.add", "print('add')"), include="shop.cart")
+        from shop.cart import Cart
+        print(Cart().add(1))
+    """
+    for _ in range(2):
+        told = "\n".join(run(shop, program))
+        assert "shop.cart" in told
+        assert "a bug of equip: nothing was written" in told
+        assert told.endswith("\n1")
+    assert not list(shop.rglob("*.equip-*"))
+
+
 def test_uninstall_and_reload(shop: Path) -> None:
     program = """
         hook.uninstall(); hook.uninstall()

@@ -16,7 +16,7 @@ names of their rules:
 ``locations``       the location table decodes and covers exactly the code
 ``exception-table`` entries decode, are sorted and disjoint, begin, end and lead to instructions
 ``prologue``        COPY_FREE_VARS, MAKE_CELL, RETURN_GENERATOR, POP_TOP, RESUME: whole, in order, never jumped into
-``generator``       RETURN_GENERATOR exactly in generators, before any YIELD_VALUE
+``generator``       RETURN_GENERATOR exactly in generators, once, before any YIELD_VALUE and return
 ``companion``       FOR_ITER, SEND, YIELD_VALUE and RESUME stand with what the interpreter expects beside them
 ``call-names``      names of keyword arguments are a tuple of strings, not more than arguments, right before the call
 ``underflow``       no instruction takes, or reaches below, what is not on the stack
@@ -39,7 +39,9 @@ instructions are invisible: ``co_code`` shows the plain ones, and so does what i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from types import CodeType
+from typing import Final
 
 from equip import isa
 from equip.analysis.verify import damage, kinds, structure
@@ -49,7 +51,7 @@ from equip.analysis.verify.problem import Fault, Problem
 from equip.code.instruction import lines_by_unit
 from equip.errors import InvalidCodeError, VerificationError
 
-__all__ = ["Problem", "check", "verify"]
+__all__ = ["Problem", "check", "verify", "verify_changed"]
 
 _AROUND = 6
 """Instructions shown before the place."""
@@ -76,6 +78,60 @@ def verify(code: CodeType) -> None:
     problems = check(code)
     if problems:
         raise VerificationError(problems, _report(problems))
+
+
+def verify_changed(code: CodeType, plain: CodeType) -> None:
+    """Raise ``VerificationError`` unless ``check`` finds nothing in those code objects of ``code`` that are not
+    as they were in ``plain``, from which it was made."""
+    problems = tuple(problem for one in _changed(code, plain) for problem in _check_one(one))
+    if problems:
+        raise VerificationError(problems, _report(problems))
+
+
+def _changed(code: CodeType, plain: CodeType) -> list[CodeType]:
+    """The code objects of ``code``, each once, that differ from those at their place in ``plain``."""
+    found: list[CodeType] = []
+    seen: set[int] = set()
+    pending: list[tuple[CodeType, CodeType | None]] = [(code, plain)]
+    while pending:
+        one, before = pending.pop()
+        if one is before or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if before is None or not _is_alike(one, before):
+            found.append(one)
+        known = before.co_consts if before is not None else ()
+        for index, constant in enumerate(one.co_consts):
+            if isinstance(constant, CodeType):
+                old = known[index] if index < len(known) else None
+                pending.append((constant, old if isinstance(old, CodeType) else None))
+    return found
+
+
+def _is_alike(one: CodeType, other: CodeType) -> bool:
+    """Whether two code objects are the same but for code among their constants that is called in the same way."""
+    if _shape_of(one) != _shape_of(other) or len(one.co_consts) != len(other.co_consts):
+        return False
+    return all(
+        a is b or (isinstance(a, CodeType) and isinstance(b, CodeType) and _outside(a) == _outside(b))
+        for a, b in zip(one.co_consts, other.co_consts, strict=True)
+    )
+
+
+_shape_of: Final = attrgetter(
+    "co_code",
+    "co_exceptiontable",
+    "co_linetable",
+    "co_stacksize",
+    "co_flags",
+    "co_names",
+    "co_varnames",
+    "co_cellvars",
+    "co_freevars",
+    "co_argcount",
+    "co_kwonlyargcount",
+)
+_outside: Final = attrgetter("co_flags", "co_freevars")
 
 
 def _report(problems: tuple[Problem, ...]) -> str:

@@ -9,8 +9,7 @@ from types import CodeType
 from typing import Final
 
 from equip import isa
-from equip.analysis.shape import Shape, shape_of
-from equip.code import exceptions
+from equip.analysis.shape import Numbers, blocks_of
 from equip.code.instruction import slot_names
 
 _NO_PREFIX: Final = bytes(number != isa.EXTENDED_ARG for number in range(256))
@@ -20,20 +19,22 @@ class Decoded:
     """A code object whose instructions, jumps and exception table are whole.
 
     ``opcodes``, ``args`` and ``at`` are parallel: the opcode of each instruction, its whole argument, and the code unit
-    of the opcode itself. Prefixes and cache entries are no instructions.
+    of the opcode itself. Prefixes and cache entries are no instructions. ``starts`` has the code unit at which each
+    block begins, ``covers`` the number of the handler that covers it, or -1 (empty without handlers).
     """
 
-    __slots__ = ("args", "at", "code", "handlers", "opcodes", "shape", "slots")
+    __slots__ = ("args", "at", "code", "covers", "handlers", "opcodes", "slots", "starts")
 
     def __init__(self, code: CodeType) -> None:
         """Raises ``InvalidCodeError`` for what is not whole."""
         raw = code.co_code
-        table = code.co_exceptiontable
         self.code = code
-        self.shape: Shape = shape_of(raw, table, code.co_qualname)
-        self.handlers = exceptions.decode(table) if table else []
+        blocks = blocks_of(raw, code.co_exceptiontable, code.co_qualname)
+        self.starts: Numbers = blocks.starts
+        self.handlers = blocks.table
+        self.covers = blocks.handlers
         self.slots = slot_names(code)
-        units = raw[::2]
+        units = blocks.opcodes
         opcodes = units.translate(None, b"\0")
         args: Sequence[int] = bytes(compress(raw[1::2], units))
         at: Sequence[int] = list(compress(range(len(units)), units))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from inspect import CO_VARARGS, CO_VARKEYWORDS
-from typing import NamedTuple
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
+from typing import Final, NamedTuple
 
 from equip import isa
 from equip.analysis.verify import kinds
@@ -11,10 +11,13 @@ from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
 from equip.isa import demands
 
+_GENERATORS: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
+
 
 class State(NamedTuple):
     """Before an instruction. ``bound`` and ``cells`` are sets of slots, as bits: those that are bound on every way
-    here, and those that hold a cell on every way."""
+    here, and those that hold a cell on every way. Behind the slots, two bits of ``bound`` say whether RETURN_GENERATOR
+    has made the frame that of a generator: ``Frame.made`` on every way, ``Frame.unmade`` on none."""
 
     stack: tuple[int, ...]
     bound: int
@@ -24,7 +27,20 @@ class State(NamedTuple):
 class Frame:
     """A state that changes, and what all states of a code object share."""
 
-    __slots__ = ("bound", "cells", "constants", "flags", "free", "names", "promised", "slots", "stack")
+    __slots__ = (
+        "bound",
+        "cells",
+        "constants",
+        "flags",
+        "free",
+        "made",
+        "names",
+        "promised",
+        "slots",
+        "stack",
+        "suspends",
+        "unmade",
+    )
 
     def __init__(self, decoded: Decoded) -> None:
         code = decoded.code
@@ -32,6 +48,9 @@ class Frame:
         self.constants = [kinds.of_constant(constant) for constant in code.co_consts]
         self.free = len(code.co_freevars)
         self.flags = code.co_flags
+        self.suspends = bool(code.co_flags & _GENERATORS)
+        self.made = 1 << len(self.slots)
+        self.unmade = 2 << len(self.slots)
         self.names = code.co_names
         self.promised = {
             slot: kinds.SETS[demands.PROMISED[name]]
@@ -41,7 +60,7 @@ class Frame:
         parameters = code.co_argcount + code.co_kwonlyargcount
         parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
         self.stack: list[int] = []
-        self.bound = (1 << parameters) - 1
+        self.bound = (1 << parameters) - 1 | self.unmade
         self.cells = 0
 
     def put(self, state: State) -> None:

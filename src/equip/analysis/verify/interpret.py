@@ -13,10 +13,12 @@ from equip import isa
 from equip.analysis.verify import kinds
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.frame import Frame, State, join
-from equip.analysis.verify.meaning import BRANCHES, ON_NONE, ON_NOT_NONE, STEPS, pushed
+from equip.analysis.verify.jumps import BRANCHES, ON_NONE, ON_NOT_NONE
+from equip.analysis.verify.meaning import STEPS, pushed
 from equip.analysis.verify.problem import Fault
 from equip.code.exceptions import Handler
 
+_STOP_ITERATION: Final = bytes([isa.OP.get("CALL_INTRINSIC_1", 0), isa.OP["RERAISE"]])
 _COPY: Final = isa.OP["COPY"]
 _ON_NONE: Final = ON_NONE | ON_NOT_NONE
 _QUIET: Final = bytes(opcode in isa.QUIET for opcode in range(256))
@@ -30,7 +32,7 @@ class Interpretation:
     __slots__ = ("args", "block_at", "changed", "decoded", "first", "frame", "handlers", "limit", "opcodes", "states")
 
     def __init__(self, decoded: Decoded) -> None:
-        starts = decoded.shape.starts
+        starts = decoded.starts
         self.decoded = decoded
         self.opcodes, self.args = decoded.opcodes, decoded.args
         self.frame = Frame(decoded)
@@ -39,9 +41,21 @@ class Interpretation:
         self.first = [*map(decoded.index, starts), len(decoded.opcodes)]
         self.handlers: list[Handler | None] | None = None
         if decoded.handlers:
-            self.handlers = [decoded.handlers[h] if h >= 0 else None for h in decoded.shape.handlers]
+            handlers = [self._as_run(handler) for handler in decoded.handlers]
+            self.handlers = [handlers[h] if h >= 0 else None for h in decoded.covers]
         self.states: list[State | None] = [None] * len(starts)
         self.changed = bytearray(len(starts))
+
+    def _as_run(self, handler: Handler) -> Handler:
+        """The handler with what the code behind it needs on the stack.
+
+        That is nothing for the compiler's own last handler of a generator, which looks at the exception and its offset
+        only. In a generator expression of 3.15, the table has it keep an iterator that is no longer there at the end.
+        """
+        at = self.decoded.index(handler.target)
+        ends = handler.lasti and self.opcodes[at : at + 2] == _STOP_ITERATION and self.args[at] == 3
+        ends = ends and self.args[at + 1] == 1 and handler.depth < self.limit - 1
+        return handler._replace(depth=0) if ends else handler
 
     def run(self) -> tuple[Fault, Trace] | None:
         """The first broken invariant, with the stacks before the instructions that lead to it."""

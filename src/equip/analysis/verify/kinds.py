@@ -13,6 +13,9 @@ from types import CodeType
 from typing import Final
 
 from equip import isa
+from equip.analysis.depths import stack_depths
+from equip.code.instruction import instructions
+from equip.errors import InvalidCodeError
 from equip.isa import demands
 
 NULL, NONE, EXC, LIST, SET, DICT, TUPLE, STR = (1 << n for n in range(8))
@@ -121,19 +124,33 @@ def of_constant(constant: object) -> int:
 
 
 def wants_iterator(code: CodeType) -> bool:
-    """Whether code takes its parameter ``.0`` for an iterator without looking."""
-    return (
-        ".0" in demands.PROMISED
-        and code.co_argcount > 0
-        and code.co_varnames[0] == ".0"
-        and _ITERATES.search(code.co_code[::2]) is not None
-    )
+    """Whether code takes its parameter ``.0`` for an iterator without looking: a FOR_ITER takes it from the stack.
+
+    There can be other instructions between the two; those of asynchronous comprehensions ask it for awaitables.
+    """
+    if ".0" not in demands.PROMISED or not code.co_argcount or code.co_varnames[0] != ".0":
+        return False
+    opcodes = code.co_code[::2]
+    if _FOR_ITER not in opcodes or _ITERATES.search(opcodes):
+        return _FOR_ITER in opcodes
+    if _GET_ANEXT not in opcodes:
+        return True
+    try:
+        depths = stack_depths(code)
+    except InvalidCodeError:
+        return True
+    found = instructions(code)
+    first = next((one for one in found if one.opcode in _LOADS and one.oparg == 0), None)
+    above = depths.get(first.end) if first is not None else None
+    return any(one.opcode == _FOR_ITER and depths.get(one.offset) == above for one in found)
 
 
+_FOR_ITER: Final = isa.OP["FOR_ITER"]
+_GET_ANEXT: Final = isa.OP["GET_ANEXT"]
+_LOADS: Final = isa.ops("LOAD_FAST LOAD_FAST_BORROW")
 _ITERATES: Final = re.compile(
-    b"[" + b"".join(re.escape(bytes([n])) for n in sorted(isa.ops("LOAD_FAST LOAD_FAST_BORROW"))) + b"]"
-    + re.escape(bytes([isa.OP["FOR_ITER"]]))
-)  # fmt: skip
+    b"[" + b"".join(re.escape(bytes([n])) for n in sorted(_LOADS)) + b"]" + re.escape(bytes([_FOR_ITER]))
+)
 
 
 def shown(value: int) -> str:

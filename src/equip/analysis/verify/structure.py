@@ -33,7 +33,6 @@ _RESUME: Final = isa.RESUME
 _YIELD: Final = isa.OP["YIELD_VALUE"]
 _SEND: Final = isa.OP["SEND"]
 _IN_PROLOGUE: Final = bytes([_COPY_FREE_VARS, _MAKE_CELL, _RETURN_GENERATOR, _POP_TOP, isa.OP["NOP"]])
-_EARLY: Final = bytes(isa.ops("LOAD_FAST LOAD_FAST_BORROW GET_ITER" if demands.EARLY_ITERATION else ""))
 _SEND_AT: Final = isa.OP.get(demands.SEND_COMPANION, -1)
 _LOOP_AT: Final = bytes(isa.OP[name] for name in demands.LOOP_COMPANIONS)
 _PAIR: Final = isa.kind("pair")
@@ -175,12 +174,12 @@ def _prologue(decoded: Decoded) -> Iterator[Fault]:
     if start >= 0:
         if opcodes[start + 1 : start + 3] != bytes([_POP_TOP, _RESUME]):
             yield Fault("generator", "expected POP_TOP and RESUME behind RETURN_GENERATOR", at[start])
-        if start > resume and opcodes[resume + 1 : start].translate(None, _EARLY):
+        if start > resume and not demands.EARLY_ITERATION:
             yield Fault("generator", "expected RETURN_GENERATOR in the prologue", at[start])
     elif _YIELD in opcodes:
         yield Fault("generator", "expected no YIELD_VALUE outside a generator", at[opcodes.index(_YIELD)])
-    end = at[max(start, resume)]
-    starts = decoded.shape.starts
+    end = at[resume]
+    starts = decoded.starts
     if len(starts) > 1 and starts[1] <= end:
         yield from _jumps_into(decoded, end)
 
@@ -244,9 +243,11 @@ def _resumption(decoded: Decoded, index: int) -> Iterator[Fault]:
     if yields != (location > 0):
         yield Fault("companion", f"expected RESUME {'from 1' if yields else '0'}, found {location}", at[index])
     elif location:
-        inside = {at[index], at[index - 1]} if location > 1 else {at[index]}
-        if (location > 1 and opcodes[index - 2] != _SEND) or not inside.isdisjoint(_targets(decoded)):
-            yield Fault("companion", "expected SEND, YIELD_VALUE and RESUME in one piece", at[index])
+        delegates = location > 1 and isa.THROW_ENDS_SEND
+        inside = {at[index], at[index - 1]} if delegates else {at[index]}
+        if (delegates and opcodes[index - 2] != _SEND) or not inside.isdisjoint(_targets(decoded)):
+            piece = "SEND, YIELD_VALUE and RESUME" if delegates else "YIELD_VALUE and RESUME"
+            yield Fault("companion", f"expected {piece} in one piece", at[index])
 
 
 def _targets(decoded: Decoded) -> set[int]:

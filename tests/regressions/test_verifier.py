@@ -1,0 +1,207 @@
+"""What the verifier once got wrong, and what it found: all that equip makes of the smallest programs passes it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from types import CodeType
+
+import pytest
+
+import equip
+from equip import isa
+from equip.code import exceptions
+from equip.isa import demands
+
+Ask = Callable[[equip.SimpleRewriter], object]
+HANDLED = "try: record('line')\nexcept ValueError: pass"
+
+
+class Asking(equip.MethodVisitor):
+    """Puts what ``ask`` wants into each function, and into the expressions in it that are code objects."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+    def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+        for one in (meth_decl, *meth_decl.implicit_scopes):
+            self.ask(equip.SimpleRewriter(one))
+
+
+class Blocks(equip.BlockVisitor):
+    def visit(self, block: equip.BasicBlock) -> None:
+        with contextlib.suppress(equip.JoinPointError):
+            equip.SimpleRewriter(self.declaration).insert_at_block(block, "record('block')")
+
+
+def lines(snippet: str, only: Iterable[int] = range(1, 20)) -> Ask:
+    """Put a snippet at every line that has code in a function."""
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        for lineno in only:
+            with contextlib.suppress(equip.JoinPointError):
+                rewriter.insert_at_line(lineno, snippet)
+
+    return ask
+
+
+def on_raise(rewriter: equip.SimpleRewriter, snippet: str) -> None:
+    """Put a snippet where an exception leaves a generator."""
+    with contextlib.suppress(equip.SnippetError):
+        rewriter.insert_on_raise(snippet)
+
+
+def made(source: str, ask: Ask) -> CodeType:
+    return equip.instrument_code(compile(source, "program.py", "exec"), Asking(ask), verify=True)
+
+
+def run(code: CodeType) -> list[object]:
+    events: list[object] = []
+    exec(code, {"__name__": "program", "record": events.append})
+    return events
+
+
+# -- called wrong, and right ------------------------------------------------------------------------------------------
+
+
+def test_an_asynchronous_generator_expression() -> None:
+    # From 3.15 on it asks for its iterator, by GET_AITER, before it becomes a generator.
+    source = "async def f(a):\n return (x async for x in a)"
+    assert not equip.check(compile(source, "program.py", "exec"))
+    made(source, lines(HANDLED))
+
+
+def test_a_generator_expression_with_code_before_it_becomes_a_generator() -> None:
+    source = "def f(a):\n return (x + 1 for x in\n   a)\nrecord(list(f([1, 2])))"
+    events = run(made(source, lines("record('line')")))
+    assert events[-1] == [2, 3]
+    assert events.count("line") > 2
+    assert run(made(source, lines(HANDLED))) == events
+
+
+def test_the_last_handler_of_a_generator_expression() -> None:
+    # On 3.15 the compiler has it keep the iterator on the stack, which is not there any more at the return.
+    source = "def f(a):\n return (x for x in a)\nrecord(list(f([1])))"
+    assert run(made(source, lambda rewriter: rewriter.insert_after("record('after')"))) == ["after", "after", [1]]
+
+
+SENDING = """
+def inner():
+    got = yield 1
+    try:
+        yield got
+    except KeyError:
+        return 'inner'
+def outer():
+    return (yield from inner())
+g = outer()
+record([next(g), g.gi_yieldfrom.__name__, g.send(2)])
+try:
+    g.throw(KeyError())
+except StopIteration as stop:
+    record(stop.value)
+g = outer()
+next(g)
+g.close()
+"""
+
+
+def test_code_between_send_and_yield_value() -> None:
+    # Only 3.11 steps back from the YIELD_VALUE of a suspended frame to its SEND.
+    code = equip.instrument_code(compile(SENDING, "program.py", "exec"), Blocks(), verify=True)
+    events = [event for event in run(code) if event != "block"]
+    assert events == [[1, "inner", 2], "inner"]
+    outer = next(one for one in code.co_consts if getattr(one, "co_name", "") == "outer")
+    opcodes = outer.co_code[::2].replace(b"\0", b"")
+    assert (bytes([isa.OP["SEND"], isa.OP["YIELD_VALUE"]]) in opcodes) == isa.THROW_ENDS_SEND
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(a):\n return [x for\n   x in a]\nrecord(f([1]))",
+        "def f(a):\n return [x\n" + "   + (x if x % 2 else 1)\n" * 60 + "  for x in a]",
+        "async def f(a):\n return [y async for x in a\n for y in\n   x]",
+        "async def f(a):\n return [y for x in a\n async for y in\n   x]",
+    ],
+    ids=["short", "long", "async", "async inside"],
+)
+def test_the_iterator_of_a_comprehension_is_found_behind_other_instructions(source: str) -> None:
+    # Of a comprehension that is a function, it is a parameter, and taken for an iterator without a look.
+    made(source, lines(HANDLED))
+    made(source, lines("for each in (): record(each)"))
+
+
+# -- called wrong, and wrong ------------------------------------------------------------------------------------------
+
+WITHS = """
+import asyncio
+class Both:
+    async def __aenter__(self): await asyncio.sleep(0); return self
+    async def __aexit__(self, *_): await asyncio.sleep(0)
+async def f():
+    async with Both() as a, Both() as b:
+        record(1)
+    async with Both():
+        raise KeyError
+try: asyncio.run(f())
+except KeyError: record(2)
+"""
+
+
+def test_no_range_of_the_exception_table_ends_inside_an_instruction() -> None:
+    # From 3.15 on RESUME has a cache: an exception that comes out of a suspension left it out.
+    code = made(WITHS, lines("record('line')"))
+    assert [event for event in run(code) if event != "line"] == [1, 2]
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            raw = one.co_code
+            for handler in exceptions.decode(one.co_exceptiontable):
+                assert raw[2 * handler.start]
+                assert 2 * handler.end == len(raw) or raw[2 * handler.end]
+
+
+FINALLY = """
+def f():
+    try:
+        return 1
+    finally:
+        return 2
+record(f())
+"""
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_the_depth_in_a_handler_that_covered_nothing() -> None:
+    # What is put into the empty body of a try can raise: then its handler is reached, and there is code of ours in it.
+    pending: list[Exception] = [KeyError(), ValueError()]
+    events: list[object] = []
+
+    def fail() -> None:
+        raise pending.pop(0)
+
+    code = made(FINALLY, lines("try: fail()\nexcept ValueError: record('handled')", only=(4, 6)))
+    exec(code, {"__name__": "program", "record": events.append, "fail": fail})
+    assert events == ["handled", 2]
+
+
+def test_a_generator_expression_suspends_only_where_it_is_a_generator() -> None:
+    # On 3.15 the first line is run, and an iterator asked for, before that.
+    failing = "try: list(f(3))\nexcept TypeError: record(3)\n"
+    source = "def f(a):\n return (1 // x for x in a)\n" + failing + "record(next(f([0])))"
+    assert run(made(source, lambda rewriter: on_raise(rewriter, "record('raised')\nyield 5"))) == [3, "raised", 5]
+
+
+@pytest.mark.parametrize("snippet", ["yield 1", "return 1"])
+def test_what_only_a_generator_can_do_is_refused_before_there_is_one(snippet: str) -> None:
+    code = compile("def f(a):\n return (x for x in\n  a)\nrecord(list(f([])))", "program.py", "exec")
+
+    class Expression(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            lines(snippet)(equip.SimpleRewriter(meth_decl.implicit_scopes[0]))
+
+    if demands.EARLY_ITERATION:
+        with pytest.raises(equip.SnippetError, match=f"`{snippet[:-2]}` is not possible there: on this Python a gen"):
+            equip.instrument_code(code, Expression())
+    else:
+        assert run(equip.instrument_code(code, Expression(), verify=True)) != []

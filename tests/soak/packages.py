@@ -1,0 +1,60 @@
+"""The packages whose own tests are run, plain and instrumented: of different kinds, with suites of seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package. ``tests`` are paths in its source distribution, with a leading ``@`` in the installed copy."""
+
+    name: str
+    kind: str
+    modules: tuple[str, ...]
+    tests: tuple[str, ...] = ("tests",)
+    needs: tuple[str, ...] = ()
+    """Further requirements of the tests."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments of pytest."""
+    explained: Mapping[str, str] = field(default_factory=dict)
+    """Why tests differ that may, by globs of their names."""
+
+
+def package(name: str, kind: str, modules: str = "", **options: object) -> Package:
+    """A row of the table; ``modules`` is the name unless given."""
+    return Package(name, kind, tuple((modules or name).split()), **options)  # type: ignore[arg-type]
+
+
+PACKAGES = {
+    one.name: one
+    for one in (
+        package("toolz", "functional, generators", tests=("@toolz/tests",)),
+        package("more-itertools", "generators", "more_itertools"),
+        package("click", "decorators, command lines"),
+        package("attrs", "classes made of source text", "attr attrs", needs=("hypothesis",)),
+        package("jinja2", "templates compiled to Python", needs=("trio", "markupsafe")),
+        package("packaging", "parsers", needs=("pretend", "hypothesis"), arguments=("--ignore-glob=*property*",)),
+        package("mistune", "regular expressions"),
+        package("markdown-it-py", "parsers", "markdown_it", needs=("mdurl", "linkify-it-py", "pytest-regressions")),
+        package("pyparsing", "parsers, operators", arguments=("--ignore-glob=*diagram*",)),
+        package("werkzeug", "web", needs=("ephemeral-port-reserve", "watchdog", "markupsafe", "cryptography")),
+        package("lark", "parsers, metaprogramming", tests=("tests/test_parser.py", "tests/test_trees.py")),
+        package("boltons", "data structures, bytecode"),
+        package("pluggy", "plugins, in pytest itself", tests=("testing",)),
+        package("parso", "parsers", tests=("test",)),
+        package("tomli", "parsers"),
+        package("jsonschema", "data, recursion", tests=("@jsonschema/tests",)),
+        package("wrapt", "decorators, proxies"),
+        package("h11", "state machines"),
+        package("marshmallow", "metaclasses", needs=("simplejson",)),
+        package("networkx", "graph algorithms", tests=("@networkx/algorithms/tests", "@networkx/classes/tests")),
+        package("mpmath", "numerics", tests=("@mpmath/tests",)),
+        package("anyio", "asynchronous", needs=("trio", "exceptiongroup", "psutil", "pytest-mock")),
+        package("starlette", "asynchronous web", needs=("httpx", "itsdangerous", "jinja2", "python-multipart", "trio")),
+        package("flask", "web, contexts", needs=("werkzeug", "jinja2", "asgiref")),
+        package("astroid", "type inference, generators"),
+        package("peewee", "ORM", "peewee playhouse"),
+    )
+}

@@ -21,16 +21,13 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import equip
 from oracle import compare as oracle
 from oracle.batches import run_batch
-from oracle.cases import ALL, for_program
-from oracle.drive import instrument
+from oracle.cases import ALL
 from oracle.programs import Program
-from oracle.rewrite import rewrite
 from soak.grammar import program
 
-CASES = ("every_join_point", "all_three", "line_variables")
+CASES = ("every_join_point", "line_variables")
 TASK = "soak.random_programs:compare_seed"
 BATCH = 25
 
@@ -59,16 +56,7 @@ def compare_seed(_: object, seed: str) -> list[str]:
 def compare(one: RandomProgram, case_name: str) -> list[str]:
     if not oracle.applies(one, ALL[case_name]):
         return []
-    return oracle.compare(one, case_name) or checked(one, case_name)
-
-
-def checked(one: RandomProgram, case_name: str) -> list[str]:
-    """What the verifier says of the instrumented program, and of the program itself."""
-    case = for_program(ALL[case_name], one.source)
-    plain = compile(one.source, one.path, "exec", dont_inherit=True)
-    _, refused = rewrite(one.source, one.path, case.puts_for, case.module_puts)
-    problems = [*equip.check(plain), *equip.check(instrument(plain, case, without=refused))]
-    return [str(problem) for problem in problems]
+    return oracle.compare(one, case_name, verify=True)
 
 
 # -- smaller programs ------------------------------------------------------------------------------------------

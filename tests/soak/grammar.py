@@ -249,17 +249,21 @@ class Grammar:
 
     def groups(self, depth: int) -> str:
         self.group += 1
-        text = f"try:\n{self.indented(depth)}\n    if {self.condition()}: raise ExceptionGroup('g', [KeyError(1), TypeError(2)])"
+        text = f"try:\n{self.indented(depth)}\n    if {self.condition()}: "
+        text += "raise ExceptionGroup('g', [KeyError(1), TypeError(2)])"
         text += f"\nexcept* {self.random.choice(('KeyError', 'TypeError as e', 'ValueError'))}:\n{self.indented(depth)}"
         self.group -= 1
         return text
 
     def with_block(self, depth: int) -> str:
         swallows = self.random.choice(("True", "False"))
-        items = self.random.choice((f"Manager({swallows})", f"Manager({swallows}) as {self.name()}",
-                                    f"Manager(True) as x, Manager({swallows})", "contextlib.suppress(KeyError)"))  # fmt: skip
-        is_async = "async" in self.kind and not self.nested and "suppress" not in items and self.random.random() < 0.5
-        return f"{'async ' if is_async else ''}with {items}:\n{self.indented(depth)}"
+        one = f"Manager({swallows})"
+        items = self.random.choice(
+            (one, f"{one} as {self.name()}", f"Manager(True) as x, {one}", "contextlib.suppress(KeyError)")
+        )
+        is_plain = self.nested or "suppress" in items or "async" not in self.kind
+        prefix = "" if is_plain else self.random.choice(("", "async "))
+        return f"{prefix}with {items}:\n{self.indented(depth)}"
 
     def match(self, depth: int) -> str:
         patterns = ("[x, *y]", "(1 | 2) as z", "int()", "{'k': z}", "(x, y) if x", "_ if b", "None")

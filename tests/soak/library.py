@@ -59,7 +59,13 @@ OF_THE_LIBRARY = """
     test_asyncio.test_taskgroups test_asyncio.test_timeouts test_asyncio.test_streams
 """.split()
 
-EXPLAINED: dict[str, str] = {}
+_DESCRIBED = "describes a function's code: its variables, sizes and flags"
+EXPLAINED = {
+    "*.GrammarTests.test_funcdef*": "compares co_varnames, in which the variables of probes stand",
+    "*test_dis.*.test_info*": _DESCRIBED,
+    "*test_dis.*.test_code_info*": _DESCRIBED,
+    "*test_dis.*.test_show_code*": _DESCRIBED,
+}
 
 
 class Copy:
@@ -90,14 +96,20 @@ class Copy:
         return [str(entry) for entry in entries]
 
 
-def run_module(name: str, copy: Path, scratch: Path, timeout: float = 300) -> tuple[Outcomes, int, str]:
-    """The outcomes, the hits, and how the run ended if not by itself."""
+def run_module(
+    name: str, copy: Path, scratch: Path, *, plain: bool = False, timeout: float = 300
+) -> tuple[Outcomes, int, str]:
+    """The outcomes, the hits, and how the run ended if not by itself.
+
+    A plain run has the same copy, but looks for compiled files elsewhere.
+    """
     result = scratch / "result.json"
     result.unlink(missing_ok=True)
     working = scratch / "working"
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir()
-    command = [sys.executable, "-B", "-X", "faulthandler", str(CHILD), str(copy), str(result), name]
+    options = [f"-Xpycache_prefix={scratch / 'plain'}"] if plain else ["-B"]
+    command = [sys.executable, *options, "-X", "faulthandler", str(CHILD), str(copy), str(result), name]
     try:
         done = subprocess.run(
             command, cwd=working, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
@@ -142,7 +154,7 @@ def _path_of(name: str) -> Path:
 
 
 def _run_twice(row: Row, name: str, copy: Path, scratch: Path) -> None:
-    plain, _, end = run_module(name, LIBRARY, scratch)
+    plain, _, end = run_module(name, copy, scratch, plain=True)
     if end:
         row.explained.append(f"{end}: plain")
         return

@@ -37,31 +37,31 @@ class Result(unittest.TestResult):
         if self.outcomes.get(name) != "failed":
             self.outcomes[name] = outcome
 
-    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802
+    def addSuccess(self, test: unittest.TestCase) -> None:
         self.note(test, "passed")
 
-    def addFailure(self, test, err):  # type: ignore[no-untyped-def]  # noqa: N802
+    def addFailure(self, test, err):  # type: ignore[no-untyped-def]
         self.note(test, "failed")
         if os.environ.get("EQUIP_SOAK_SHOW"):
             super().addFailure(test, err)
             print(self.failures[-1][0], self.failures[-1][1])
 
-    def addError(self, test, err):  # type: ignore[no-untyped-def]  # noqa: N802
+    def addError(self, test, err):  # type: ignore[no-untyped-def]
         self.note(test, "failed")
         if os.environ.get("EQUIP_SOAK_SHOW"):
             super().addError(test, err)
             print(self.errors[-1][0], self.errors[-1][1])
 
-    def addSkip(self, test, reason):  # type: ignore[no-untyped-def]  # noqa: N802
+    def addSkip(self, test, reason):  # type: ignore[no-untyped-def]
         self.note(test, "skipped")
 
-    def addExpectedFailure(self, test, err):  # type: ignore[no-untyped-def]  # noqa: N802
+    def addExpectedFailure(self, test, err):  # type: ignore[no-untyped-def]
         self.note(test, "failed as expected")
 
-    def addUnexpectedSuccess(self, test):  # type: ignore[no-untyped-def]  # noqa: N802
+    def addUnexpectedSuccess(self, test):  # type: ignore[no-untyped-def]
         self.note(test, "passed unexpectedly")
 
-    def addSubTest(self, test, subtest, err):  # type: ignore[no-untyped-def]  # noqa: N802
+    def addSubTest(self, test, subtest, err):  # type: ignore[no-untyped-def]
         if err is not None:
             self.note(test, "failed")
             self.addError(test, err)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import platform
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -26,6 +27,7 @@ from oracle.batches import run_batch
 from oracle.cases import ALL
 from oracle.programs import Program
 from soak.grammar import program
+from soak.outcomes import Row
 
 CASES = ("every_join_point", "line_variables")
 TASK = "soak.random_programs:compare_seed"
@@ -145,7 +147,10 @@ def main() -> int:
     for seed, found in failures.items():
         print(f"seed {seed}: {found[0][:2000]}")
     if options.row:
-        options.row.write_text(json.dumps({"tried": tried, "failures": failures}), encoding="utf-8")
+        row = Row(f"random programs: {tried} from {options.seed} on", platform.python_version())
+        row.differences = [f"seed {seed}: {found[0][:300]}" for seed, found in failures.items()]
+        row.seconds = options.seconds
+        options.row.write_text(json.dumps(asdict(row)), encoding="utf-8")
     return bool(failures)
 
 

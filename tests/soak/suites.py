@@ -56,42 +56,48 @@ def download(name: str, sources: Path) -> Path:
     return found[-1]
 
 
-class Suite:
-    """The copy of one package and its tests, in a scratch folder."""
+def copy_module(name: str, copy: Path) -> None:
+    """Copy what is installed, without compiled files."""
+    spec = util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise SuiteError(f"{name}: not installed by its distribution")
+    copy.mkdir(parents=True, exist_ok=True)
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations is None:
+        shutil.copy(origin, copy)
+    else:
+        shutil.copytree(origin.parent, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def __init__(self, package: Package, sources: Path, scratch: Path) -> None:
-        self.package, self.scratch = package, scratch
+
+def unpack(archive: Path, package: Package, folder: Path) -> Path:
+    """Unpack a distribution, without the sources of the package: its tests must find the copy."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    root = next(folder.iterdir())
+    for place in (root, root / "src", root / "lib"):
+        for module in package.modules:
+            shutil.rmtree(place / module, ignore_errors=True)
+            (place / f"{module}.py").unlink(missing_ok=True)
+    return root
+
+
+class Suite:
+    """A package and its tests in a scratch folder: ``copy`` is what is imported, ``root`` where the tests are."""
+
+    def __init__(self, package: Package, scratch: Path, root: Path) -> None:
+        self.package, self.scratch, self.root = package, scratch, root
         self.copy, self.hits = scratch / "copy", scratch / "hits"
+        put_counter(scratch / "counter")
+
+    @classmethod
+    def fetched(cls, package: Package, sources: Path, scratch: Path) -> Suite:
+        """With the package installed, copied, and the source distribution unpacked. Raises ``SuiteError``."""
         archive = download(package.name, sources)
         version = archive.name.removesuffix(".tar.gz").rpartition("-")[2]
         pip("install", f"{package.name}=={version}", *package.needs)
-        self.version = metadata.version(package.name)
-        self.copy.mkdir()
         for module in package.modules:
-            self._copy_module(module)
-        self.root = self._unpack(archive)
-        put_counter(scratch / "counter")
-
-    def _copy_module(self, name: str) -> None:
-        spec = util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise SuiteError(f"{name}: not installed by {self.package.name}")
-        origin = Path(spec.origin)
-        if spec.submodule_search_locations is None:
-            shutil.copy(origin, self.copy)
-        else:
-            shutil.copytree(origin.parent, self.copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-
-    def _unpack(self, archive: Path) -> Path:
-        """The unpacked distribution, without the sources of the package: its tests must find the copy."""
-        with tarfile.open(archive) as tar:
-            tar.extractall(self.scratch / "unpacked", filter="data")
-        root = next((self.scratch / "unpacked").iterdir())
-        for folder in (root, root / "src", root / "lib"):
-            for module in self.package.modules:
-                shutil.rmtree(folder / module, ignore_errors=True)
-                (folder / f"{module}.py").unlink(missing_ok=True)
-        return root
+            copy_module(module, scratch / "copy")
+        return cls(package, scratch, unpack(archive, package, scratch / "unpacked"))
 
     def instrument(self) -> Made:
         command = [sys.executable, str(HERE / "everywhere.py"), str(self.copy)]
@@ -138,16 +144,17 @@ def run_suite(package: Package, sources: Path, scratch: Path) -> Row:
     """Everything for one package; what goes wrong is in the row, too."""
     row, begin = Row(package.name, platform.python_version()), time.monotonic()
     try:
-        suite = Suite(package, sources, scratch)
-        row.program = f"{package.name} {suite.version}"
-        _fill(row, suite)
+        suite = Suite.fetched(package, sources, scratch)
+        row.program = f"{package.name} {metadata.version(package.name)}"
+        fill(row, suite)
     except SuiteError as error:
         row.faults.append(str(error))
     row.seconds = round(time.monotonic() - begin, 1)
     return row
 
 
-def _fill(row: Row, suite: Suite) -> None:
+def fill(row: Row, suite: Suite) -> None:
+    """Run the suite plain, instrument, run it again, and compare."""
     plain, end = suite.run("plain")
     if end or "passed" not in plain.values():
         row.faults.append(f"plain: {end or 'no test passed'}")

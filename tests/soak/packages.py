@@ -61,6 +61,5 @@ PACKAGES = {
             needs=("httpx2", "itsdangerous", "jinja2", "python-multipart", "trio", "pyyaml"),
             arguments=("--ignore=tests/middleware/test_opentelemetry.py",),
         ),
-        package("astroid", "type inference, generators", arguments=("-m", "not acceptance")),
     )
 }

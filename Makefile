@@ -1,8 +1,9 @@
 # Every target sets up what it needs: virtual environments in .venv, with pip. `make help` lists the targets.
 PYTHON ?= python3
+TIME ?= 1200
 .DEFAULT_GOAL := help
 
-.PHONY: help test soak lint types docs bench demo clean
+.PHONY: help test slow soak lint types docs bench demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -10,8 +11,11 @@ help: ## list the targets
 test: ## run the tests on every supported Python that this machine has (ARGS="..." for pytest)
 	$(PYTHON) tools/run_tests.py $(ARGS)
 
-soak: ## run the slow tests, too
+slow: ## run the slow tests, too
 	$(PYTHON) tools/run_tests.py -m "slow or not slow" $(ARGS)
+
+soak: ## compare programs that nobody here wrote, plain and instrumented, for a time (TIME=1200 seconds)
+	$(PYTHON) tools/soak.py --seconds $(TIME) $(ARGS)
 
 lint: ## check the style (ruff)
 	$(PYTHON) tools/check.py ruff check $(ARGS)

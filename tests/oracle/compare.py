@@ -59,8 +59,8 @@ def run_plain(program: Program, case: Case, source: str) -> Observation:
     return run(code, module_name(program, case), program.path)
 
 
-def compare(program: Program, case_name: str) -> list[str]:
-    """What the instrumented program does differently from the one written by hand."""
+def compare(program: Program, case_name: str, *, verify: bool = False) -> list[str]:
+    """What the instrumented program does differently from the one written by hand; or what is wrong with its code."""
     source, path = program.source, program.path
     case = for_program(ALL[case_name], source)
     tree, must_refuse = rewrite(source, path, case.puts_for, case.module_puts)
@@ -68,6 +68,8 @@ def compare(program: Program, case_name: str) -> list[str]:
     if problems := wrong_refusals(plain, case, must_refuse):
         return problems
     instrumented = instrument(plain, case, without=must_refuse)
+    if verify and (wrong := equip.check(instrumented)):
+        return [str(problem) for problem in wrong]
     expected = run(compile(tree, path, "exec", dont_inherit=True), module_name(program, case), path)
     got = run(instrumented, module_name(program, case), path)
     if program.name == home(case) and not (case.silent or expected.events or differs(program, case, expected)):

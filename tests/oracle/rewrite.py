@@ -316,7 +316,9 @@ class Rewrite(ast.NodeTransformer):
         qualname = self.qualname(name)
         target = target_of_node(node, qualname)
         if target.is_lambda:
-            target = replace(target, qualname=self.lambdas[target.lineno, target.arguments])
+            # One in dead code has no code object, so no name.
+            named = self.lambdas.get((target.lineno, target.arguments), target.qualname)
+            target = replace(target, qualname=named)
         bindings = function_names(node)
         used = names_inside(node.args).union(*map(names_inside, body_of(node)))
         enclosing = set().union(*(p.own for p in self.places))

@@ -35,6 +35,7 @@ class Coverage:
         self._depths: dict[int, int] | None = None
         self._unused: dict[int, list[int]] | None = None
         self._copies: dict[int, list[Handler]] = {}
+        self._sorted: list[int] | None = None
 
     def is_final(self, handler: Handler | None) -> bool:
         """Whether it is the compiler's own last handler of a generator."""
@@ -140,12 +141,19 @@ class Coverage:
         line = self._line(unit) if unused else None
         if line is None:
             return None
-        following = min((one for one in map(self._line, range(len(self.raw) // 2)) if one and one > line), default=0)
+        following = self._line_after(line)
         # The compiler may have made several copies of the body: the handler of this one is behind it.
         target = next((at for at in unused.get(following, ()) if at > unit), None)
         if target is None or not self._is_reached(unit):
             return None
         return Handler(unit, unit + 1, target, self._depth(unit), False)
+
+    def _line_after(self, line: int) -> int:
+        """The next line that has code, 0 behind the last."""
+        if self._sorted is None:
+            self._sorted = sorted(set(filter(None, map(self._line, range(len(self.raw) // 2)))))
+        found = bisect_right(self._sorted, line)
+        return self._sorted[found] if found < len(self._sorted) else 0
 
     def _unused_handlers(self) -> dict[int, list[int]]:
         """The code units of the handlers that cover nothing, by their first line."""

@@ -52,6 +52,7 @@ def run_command(
         followed = Followed.of(asked.probes, asked.used, include, exclude, folder)
         hooks = followed.hooks()
         followed.follow()
+        launch.forget_command(["-m", program, *arguments] if is_module else [program, *arguments])
     else:
         folder = ""
         hooks = launch.hooks_for(asked.visitors, include, exclude)

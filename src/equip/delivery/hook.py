@@ -13,6 +13,7 @@ from typing import Self, cast
 from equip.delivery import finder, live
 from equip.delivery.finder import PASSED_OVER, begun_for_imports, main_module, make_entry, resolved, warn_of_import
 from equip.delivery.gates import drop_gate, new_gate, put_gate
+from equip.delivery.outline import names_of_loaded
 from equip.delivery.patch import Gated, Patch
 from equip.delivery.planning import Visitor, as_visitors, complaints, warn_of_idle
 from equip.delivery.reach import functions_in
@@ -59,7 +60,7 @@ class Hook:
         top = name.partition(".")[0]
         if top == "equip" or name in self.spared or (not self.with_library and top in sys.stdlib_module_names):
             return False
-        names = main_module.names_of(name)
+        names = names_of_loaded(name) if self._strict else main_module.names_of(name)
         included = any(matches_module(glob, one) for glob in self.include for one in names)
         return included and not any(matches_module(glob, one) for glob in self.exclude for one in names)
 
@@ -117,7 +118,7 @@ class Hook:
         warn_of_idle(self.visitors, 1)
 
     def _is_late(self, name: str, module: ModuleType | None) -> bool:
-        if name == "__main__" and name not in self.include:
+        if name == "__main__" and not self._strict and name not in self.include:
             return False
         spec = getattr(module, "__spec__", None)
         is_python = not isinstance(getattr(spec, "loader", None), PASSED_OVER) and hasattr(module, "__file__")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -51,6 +52,32 @@ def test_what_a_script_sees(folder: Path, python: Run, equip: Run) -> None:
     same(equip("run", "scripts/s.py", "-m", "--limit", "3"), python("scripts/s.py", "-m", "--limit", "3"))
     os.symlink(folder / "scripts" / "s.py", folder / "link.py")
     same(equip("run", "link.py"), python("link.py"))
+
+
+def test_what_a_compiled_script_and_one_without_suffix_see(folder: Path, python: Run, equip: Run) -> None:
+    source = SEEN + "\ndef f(): pass\nf()\n"
+    (folder / "tool").write_text(source)
+    (folder / "made.py").write_text(source)
+    py_compile.compile(str(folder / "made.py"), cfile=str(folder / "made.pyc"))
+    for path in ("tool", "./tool", "made.pyc"):
+        plain = python(path, "-x")
+        same(equip("run", path, "-x"), plain)
+        for name in (path.removeprefix("./").partition(".")[0], "__main__"):
+            assert equip("run", "--before", f"{name}:f", "print('in f')", path, "-x").out == plain.out + "in f\n"
+
+
+def test_a_program_from_standard_input(folder: Path, python: Run, equip: Run) -> None:
+    source = """
+        import sys
+        print(sys.argv, sys.path[0], sorted(globals()), __loader__, __file__, sys.stdin.read())
+        def f(x):
+            raise ValueError(x)
+        f(sys.argv[1])
+    """
+    for given in (textwrap.dedent(source), "print(1\n"):
+        same(equip("run", "-", "a", input=given), python("-", "a", input=given))
+    found = equip("run", "--before", "__main__:f", "print('f', x)", "-", "a", input=textwrap.dedent(source))
+    assert found.lines[-1] == "f a"
 
 
 def test_what_a_module_sees(folder: Path, python: Run, equip: Run) -> None:
@@ -104,6 +131,48 @@ def test_a_module_goes_by_both_names(equip: Run, name: str) -> None:
 def test_lines(equip: Run) -> None:
     assert equip("run", "--on-line", "app.py:7", "print(i)", "app.py", "2") == Ended(2, "0\n1\n", "")
     assert equip("run", "--on-line", "shop/cart.py:7", "print(item)", "app.py", "2").out == "1\n"
+
+
+FINDER = """
+    import importlib.machinery, sys
+    class Loader(importlib.machinery.SourceFileLoader):
+        pass
+    class First:
+        def find_spec(self, name, path=None, target=None):
+            if not name.startswith("shop"):
+                return None
+            spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+            spec.loader = Loader(name, spec.origin)
+            return spec
+    sys.meta_path.insert(0, First())
+    import xml.sax  # Whatever is imported in between.
+    from shop import cart
+    cart.Cart().add(7)
+    print(type(cart.__loader__).__name__, [type(one).__name__ for one in sys.meta_path].count("_Finder"))
+"""
+
+
+def test_finders_that_come_in_front_later(folder: Path, equip: Run) -> None:
+    (folder / "finder.py").write_text(textwrap.dedent(FINDER))
+    assert equip("run", *ADD, "finder.py").lines == ["Cart.add 7", "Loader 1"]
+
+
+def test_a_test_run_under_pytest(folder: Path, equip: Run) -> None:
+    (folder / "test_cart.py").write_text(textwrap.dedent("""
+        from shop import cart
+        def test_add():
+            assert cart.Cart().add(3, 2) == 2
+        def test_wrong():
+            found = [1, 2]
+            assert found == [1, 3]
+    """))
+    probes = ("--before", "test_cart:test_*", "print('in', {qualname})", "--on-line", "test_cart.py:7", "print(found)")
+    found = equip("run", *ADD, *probes, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "test_cart.py")
+    assert found.status == 1
+    assert "At index 1 diff: 2 != 3" in found.out
+    shown = [line.lstrip(".") for line in found.lines[:4]]
+    assert shown == ["in test_add", "Cart.add 3", "in test_wrong", "[1, 2]"]
+    assert found.err == ""
 
 
 def test_conditions(equip: Run) -> None:

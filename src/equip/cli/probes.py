@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ import click
 
 import equip
 from equip.cli import settings
-from equip.cli.app import Mistake
+from equip.cli.app import Mistake, own_files
 from equip.delivery.described import visitors_in_file
 from equip.delivery.planning import Visitor
 
@@ -75,5 +76,6 @@ def asked_for(
         found_set = settings.probe_set(name)
         asked.probes += found_set.probes
         asked.used += found_set.used
+    own_files.update(os.path.abspath(one.rpartition(":")[0]) for one in asked.used)
     asked.made = [visitor for one in asked.used for visitor in visitors_in_file(one)]
     return asked

@@ -18,7 +18,7 @@ from equip.delivery.patch import Gated, Patch
 from equip.delivery.planning import Visitor, as_visitors, complaints, warn_of_idle
 from equip.delivery.reach import functions_in
 from equip.delivery.recursion import snippet_imports
-from equip.delivery.where import matches_module
+from equip.delivery.where import is_module_glob, matches_module
 from equip.errors import EquipError, EquipWarning, ProbeError
 
 _SHOWN = 3
@@ -196,7 +196,7 @@ def install(
     instrumented is imported as it is, with a warning. Probes without a match are warned of when the hook is
     uninstalled, or when the program ends. Raises ``ProbeError`` for globs that are none.
     """
-    hook = Hook(as_visitors(visitor), _globs("include", include), _globs("exclude", exclude), patch_loaded)
+    hook = Hook(as_visitors(visitor), as_globs("include", include), as_globs("exclude", exclude), patch_loaded)
     if hook.loaded and not patch_loaded:
         names = ", ".join(sorted(hook.loaded)[:_SHOWN]) + (", ..." if len(hook.loaded) > _SHOWN else "")
         warnings.warn(
@@ -208,11 +208,12 @@ def install(
     return hook
 
 
-def _globs(option: str, given: str | Iterable[str]) -> tuple[str, ...]:
+def as_globs(option: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    """One glob of module names, or several. Raises ``ProbeError``."""
     found = (given,) if isinstance(given, str) else tuple(given)
     for one in found:
-        if not isinstance(one, str) or not one.strip():
-            raise ProbeError(f"{option} is a glob of module names or several, for example 'shop.*', not {given!r}")
+        if not isinstance(one, str) or not is_module_glob(one):
+            raise ProbeError(f"{option} is a glob of module names or several, for example 'shop.*', not {one!r}")
     if option == "include" and not found:
         raise ProbeError("include has no glob of module names in it: nothing would be instrumented")
     return found

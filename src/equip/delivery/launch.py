@@ -14,7 +14,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 
 from equip.delivery.finder import instrumented_main, main_module
-from equip.delivery.hook import Hook
+from equip.delivery.hook import Hook, as_globs
 from equip.delivery.planning import Visitor
 from equip.errors import LaunchError
 from equip.program.pyc import read_pyc
@@ -44,8 +44,9 @@ def hooks_for(
     Probes go into the modules that they name. Other visitors see every module that is not of the standard library.
     ``include`` replaces both, ``exclude`` takes away from both. Raises ``EquipError`` for what does not fit.
     """
-    given, without = tuple(include), tuple(exclude)
+    without, given = as_globs("exclude", exclude), tuple(include)
     if given:
+        as_globs("include", given)
         return [kind(visitors, given, without, patch_loaded=True)]
     probes = [one for one in visitors if isinstance(one, Included)]
     others = [one for one in visitors if not isinstance(one, Included)]

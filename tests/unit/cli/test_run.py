@@ -204,6 +204,25 @@ def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
     assert "call dedent" in equip("run", "--use", "visitors.py:Calls", "--include", "textwrap", "uses.py").lines
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def x(:", "own.py, line 1: SyntaxError: "),
+        ("import nosuch", "own.py, line 1: ModuleNotFoundError: No module named 'nosuch'"),
+        ("class X:\n    def __init__(self, n): pass", "own.py:X: cannot be made without arguments: "),
+        ("class X:\n    def __init__(self): 1 / 0", "own.py, line 2: ZeroDivisionError: "),
+        ("import equip\nclass X(equip.MethodVisitor):\n  def visit(self, d): 1 / 0", "own.py, line 3: ZeroDivision"),
+    ],
+)
+def test_a_broken_visitor_of_ones_own(folder: Path, equip: Run, source: str, message: str) -> None:
+    (folder / "own.py").write_text(source + "\n")
+    found = equip("dis", "--use", "own.py:X", "app.py")
+    assert (found.status, found.out) == (2, "")
+    assert found.err.startswith("equip: ")
+    assert message in found.err
+    assert found.err.count("\n") == 1
+
+
 def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
     (folder / "uses.py").write_text("import os, json\nprint(json.loads('[1]'), os.path.basename('a/b'))\n")
     probes = ("--before", "json:loads", "print('loads')", "--before", "posixpath:basename", "print('base')")
@@ -230,6 +249,9 @@ def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
         (("--probes", "x", "app.py"), "no pyproject.toml"),
         (("--before", "app:main"), "requires 2 arguments"),
         (("--limit", "0", "app.py"), "not in the range"),
+        (("--include", "", "--before", "app:main", "1", "app.py", "0"), "include is a glob"),
+        (("--exclude", "shop/", "app.py", "0"), "exclude is a glob"),
+        (("--include", "shop", "--before", "shop.cart:boom", "1", "app.py", "0"), "'shop.cart' is loaded, but"),
         ((), "Missing argument"),
         (("--nonsense", "app.py"), "No such option"),
         (("--lifespan", "-1", "--before", "app:main", "1", "app.py", "0"), "lifespan"),
@@ -264,16 +286,19 @@ def test_probes_in_pyproject(folder: Path, equip: Run) -> None:
         before = ["a:b", "c"]
         [tool.equip.probes.kind]
         limit = "3"
+        [tool.equip.probes]
+        number = 3
     """))
     (folder / "tools").mkdir()
     (folder / "tools" / "v.py").write_text("import equip\nfound = equip.before('app:main', 'print(1)')\n")
     assert equip("run", "--probes", "calls", "app.py", "2").lines == ["main", "add 0", "end"]
     assert equip("run", "--probes", "used", "--probes", "calls", "app.py", "1").lines == ["main", "1", "add 0", "end"]
     for name, message in (
-        ("nope", "there is calls, kind, pairs, used, wrong"),
+        ("nope", "there is calls, kind, number, pairs, used, wrong"),
         ("wrong", "befor"),
         ("pairs", "list of pairs"),
-        ("kind", "limit is '3'"),
+        ("kind", "limit is '3', and is to be a whole number"),
+        ("number", "number is 3, and is to be a table"),
     ):
         found = equip("run", "--probes", name, "app.py", "1")
         assert found.status == 2

@@ -11,7 +11,6 @@ import importlib
 import io
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from types import CodeType
 from typing import IO, Any
@@ -19,6 +18,7 @@ from typing import IO, Any
 import click
 
 import equip
+from equip.delivery import voice
 
 COMMANDS = {
     "run": "run",
@@ -116,8 +116,7 @@ def app() -> None:
 
 def run_command_line() -> Any:
     """Do what the arguments of this process say. Returns the exit status, or a function that does the rest."""
-    warnings.showwarning = _showing(warnings.showwarning)
-    warnings.simplefilter("always", equip.EquipWarning)
+    voice.tell_warnings(_tell_warning)
     try:
         with _every_character():
             return app.main(prog_name="equip", standalone_mode=False)
@@ -166,17 +165,9 @@ def _every_character() -> Iterator[None]:
         stream.reconfigure(errors="strict")
 
 
-def _showing(plain: Any) -> Any:
-    """How warnings are shown: those of equip in its own voice, others as before."""
-
-    def show(message: Any, category: type[Warning], *rest: Any, **options: Any) -> None:
-        if issubclass(category, equip.EquipWarning):
-            told.append(str(message))
-            tell(str(message))
-        else:
-            plain(message, category, *rest, **options)
-
-    return show
+def _tell_warning(message: str) -> None:
+    told.append(message)
+    tell(message)
 
 
 told: list[str] = []

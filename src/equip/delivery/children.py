@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
-from equip.delivery import launch
+from equip.delivery import launch, voice
 from equip.delivery.described import Described, made_from, visitors_in_file
 from equip.delivery.finder import OwnLoader, main_module
 from equip.delivery.hook import Hook
@@ -120,10 +120,11 @@ def join_in() -> None:
     """Put the probes into this process, which has just been started. Warns if that is not possible."""
     found = json.loads(os.environ[_VARIABLE])
     del found["home"]
+    voice.tell_warnings(voice.tell)
     try:
         Followed(**found).hooks()
     except EquipError as error:
-        warnings.warn(f"process {os.getpid()} runs without probes: {error}", EquipWarning, stacklevel=2)
+        warnings.warn(f"it runs without probes: {error}", EquipWarning, stacklevel=2)
         return
     script, main_module.name = _what_to_run(sys.orig_argv[1:])
     if script and not launch.is_importable(script):
@@ -202,7 +203,7 @@ def _run_script(path: str) -> None:
     sys.path.remove(path)
     if not sys.flags.safe_path:
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
-    launch.run_to_end(launch.prepare_script(path))
+    launch.run_to_end(launch.prepare_script(path, must_fit=False))
 
 
 def _instrument_spawned() -> None:
@@ -212,10 +213,7 @@ def _instrument_spawned() -> None:
     def get_code(*arguments: Any) -> Any:
         found = plain(*arguments)
         code, *rest = found if isinstance(found, tuple) else (found,)
-        try:
-            code = launch.instrumented_script(code.co_filename, code)
-        except EquipError as error:
-            warnings.warn(f"{code.co_filename} is run without probes: {error}", EquipWarning, stacklevel=2)
+        code = launch.instrumented_script(code.co_filename, code, must_fit=False)
         return (code, *rest) if rest else code
 
     runpy._get_code_from_file = get_code  # type: ignore[attr-defined]

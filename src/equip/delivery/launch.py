@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 
-from equip.delivery.finder import instrumented_main, main_module
+from equip.delivery.finder import instrumented_main, main_module, warn_of_import
 from equip.delivery.hook import Hook, as_globs
 from equip.delivery.planning import Visitor
 from equip.errors import LaunchError
@@ -83,33 +83,43 @@ def start_script(path: str, arguments: Sequence[str]) -> Start:
     return prepare_script(os.path.join(os.getcwd(), path))  # As it is, a `./` in it too.
 
 
-def prepare_script(path: str) -> Start:
-    """For running a script, source or compiled, by its absolute path. Raises what is wrong with it or with probes."""
+def prepare_script(path: str, must_fit: bool = True) -> Start:
+    """For running a script, source or compiled, by its absolute path.
+
+    Raises what is wrong with a compiled file, and with probes in the script if they ``must_fit``; else it warns.
+    """
     if path.endswith(".pyc"):
-        return _prepare(path, lambda: read_pyc(path).code)
+        return _prepare(path, lambda: read_pyc(path).code, must_fit)
     with open(path, "rb") as file:
         source = file.read()
-    return _prepare(path, lambda: _compiled(source, path))
+    return _prepare(path, lambda: _compiled(source, path), must_fit)
 
 
 def _compiled(source: bytes, path: str) -> CodeType:
     return compile(source, path, "exec", dont_inherit=True)
 
 
-def _prepare(path: str, make: Callable[[], CodeType]) -> Start:
+def _prepare(path: str, make: Callable[[], CodeType], must_fit: bool = True) -> Start:
     try:
         code = make()
     except (SyntaxError, ValueError) as error:
         return functools.partial(_raise, error)
-    return functools.partial(_run_script, path, instrumented_script(path, code))
+    return functools.partial(_run_script, path, instrumented_script(path, code, must_fit))
 
 
-def instrumented_script(path: str, code: CodeType) -> CodeType:
-    """The code of a script as the hooks want it."""
-    if path == _STDIN:
-        return instrumented_main(code, "__main__")
-    path = os.path.abspath(path)
-    return instrumented_main(code, module_name(path, os.path.dirname(path)) or os.path.basename(path))
+def instrumented_script(path: str, code: CodeType, must_fit: bool = True) -> CodeType:
+    """The code of a script as the hooks want it; as it is, with a warning, where they do not fit and need not."""
+    name = "__main__"
+    if path != _STDIN:
+        path = os.path.abspath(path)
+        name = module_name(path, os.path.dirname(path)) or os.path.basename(path)
+    try:
+        return instrumented_main(code, name)
+    except Exception as error:
+        if must_fit:
+            raise
+        warn_of_import(name, error)
+        return code
 
 
 def is_importable(path: str) -> bool:

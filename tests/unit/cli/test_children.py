@@ -73,6 +73,16 @@ def test_a_match_in_a_child_counts(folder: Path, equip: Run) -> None:
     assert missed.err.count("matched nothing") == 1
 
 
+def test_a_probe_that_does_not_fit_is_no_end_of_a_child(folder: Path, equip: Run) -> None:
+    (folder / "parent.py").write_text(textwrap.dedent(PARENT.format(commands=[["-Werror", "app.py", "1"]])))
+    broken = ("--before", "*:Cart.__init__", "{arg7}", "--before", "app:main", "{arg7}")
+    found = equip("run", "--children", *ADD, *broken, "parent.py")
+    assert found.lines[0].startswith("1 [] equip: process ")
+    assert found.out.count("is imported as it is, without probes: snippet '{arg7}'") == 2
+    assert found.out.count("\n") == 3
+    assert "Traceback" not in found.out
+
+
 def test_a_program_that_starts_itself_anew(folder: Path, equip: Run) -> None:
     """As the reloader of a development server does, by what it was started with."""
     (folder / "again.py").write_text(textwrap.dedent("""

@@ -60,4 +60,4 @@ def nested(code: CodeType) -> Iterator[CodeType]:
             yield from nested(constant)
 
 
-path_arguments = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+path_arguments = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")

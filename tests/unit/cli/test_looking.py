@@ -114,6 +114,17 @@ def test_help_and_version(equip: Run) -> None:
     assert equip("--version").out.startswith("equip, version ")
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"), [("ru", "plain,run"), ("run --be", "plain,--before"), ("dis ap", "file,ap")]
+)
+def test_completion(words: str, wanted: str) -> None:
+    words = f"equip {words}"
+    asked = {"_EQUIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [sys.executable, "-c", "from equip.cli import main; main()"]
+    done = subprocess.run(command, env={**environment(), **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [wanted]
+
+
 def test_without_a_command_there_is_help(equip: Run) -> None:
     found = equip()
     assert (found.status, found.out) == (2, "")

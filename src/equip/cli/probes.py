@@ -52,7 +52,9 @@ def probe_options(command: _Function) -> _Function:
         click.option("--lifespan", type=float, metavar="SECONDS", help="Only for so many seconds."),
         click.option("--suppress", is_flag=True, help="An exception in a probe is reported; the program carries on."),
         click.option("--no-reentry", is_flag=True, help="Not for what a probe itself calls."),
-        click.option("--use", multiple=True, type=click.Path(), metavar="FILE.py:NAME", help="A visitor of one's own, or a list."),
+        click.option(
+            "--use", multiple=True, type=click.Path(), metavar="FILE.py:NAME", help="A visitor of one's own, or a list."
+        ),
         click.option("--probes", "sets", multiple=True, metavar="NAME", help="Those that pyproject.toml names so."),
     ]
     for option in reversed(conditions):

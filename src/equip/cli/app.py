@@ -5,16 +5,20 @@ A mistake is a message of one or two lines and exit status 2; a fault found in a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
-import warnings
+from collections.abc import Iterator
+from types import CodeType
 from typing import IO, Any
 
 import click
 
 import equip
+from equip.delivery import voice
 
 COMMANDS = {
     "run": "run",
@@ -52,6 +56,30 @@ class Commands(click.Group):
             if error.filename is None:
                 raise
             raise Mistake(f"{error.filename}: {error.strerror}") from error
+        except Exception as error:
+            place = _place_in(own_files, error)
+            if place is None:
+                raise
+            raise Mistake(f"{place}: {type(error).__name__}: {error}") from error
+
+
+own_files: set[str] = set()
+"""The absolute paths of the user's own files that were loaded: what they raise is no fault of equip's."""
+
+
+def _place_in(files: set[str], error: BaseException) -> str | None:
+    """Where in these files an exception comes from, the innermost place."""
+    if isinstance(error, SyntaxError) and error.filename and os.path.abspath(error.filename) in files:
+        return f"{error.filename}, line {error.lineno}"
+    found = [(os.path.abspath(code.co_filename), line) for code, line in _places(error)]
+    return next((f"{path}, line {line}" for path, line in reversed(found) if path in files), None)
+
+
+def _places(error: BaseException) -> Iterator[tuple[CodeType, int | None]]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame.f_code, trace.tb_lineno
+        trace = trace.tb_next
 
 
 class Mistake(click.ClickException):
@@ -65,7 +93,7 @@ class Mistake(click.ClickException):
 
 def tell(message: str) -> None:
     """Say something that is no result: on standard error."""
-    print(f"equip: {message}", file=sys.stderr)
+    click.echo(f"equip: {message}", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -88,10 +116,13 @@ def app() -> None:
 
 def run_command_line() -> Any:
     """Do what the arguments of this process say. Returns the exit status, or a function that does the rest."""
-    warnings.showwarning = _showing(warnings.showwarning)
-    warnings.simplefilter("always", equip.EquipWarning)
+    voice.tell_warnings(_tell_warning)
     try:
-        return app.main(prog_name="equip", standalone_mode=False)
+        with _every_character():
+            return app.main(prog_name="equip", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.UsageError as error:
         usage = f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
         tell(error.format_message() + usage)
@@ -104,23 +135,39 @@ def run_command_line() -> Any:
         return 130
     except OSError as error:
         if error.errno != errno.EPIPE:
-            raise
-        # Whoever read the output has gone; nothing must be written to it at the end, either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            tell(f"not done: {error.strerror or error}")
+            return 1
         return 1
+    finally:
+        _give_up_output()
 
 
-def _showing(plain: Any) -> Any:
-    """How warnings are shown: those of equip in its own voice, others as before."""
+def _give_up_output() -> None:
+    """If standard output cannot be written (its reader has gone, the disk is full), try no more at the end, either."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def show(message: Any, category: type[Warning], *rest: Any, **options: Any) -> None:
-        if issubclass(category, equip.EquipWarning):
-            told.append(str(message))
-            tell(str(message))
-        else:
-            plain(message, category, *rest, **options)
 
-    return show
+@contextlib.contextmanager
+def _every_character() -> Iterator[None]:
+    """Show in another form, meanwhile, what standard output cannot encode, such as a file name that is no text."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper) or stream.errors != "strict":
+        yield
+        return
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors="strict")
+
+
+def _tell_warning(message: str) -> None:
+    told.append(message)
+    tell(message)
 
 
 told: list[str] = []

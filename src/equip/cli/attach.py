@@ -12,7 +12,12 @@ from equip.cli.output import json_option, show_json
 from equip.cli.probes import asked_for, probe_options
 
 timeout_option = click.option(
-    "--timeout", type=float, default=10.0, show_default=True, metavar="SECONDS", help="Wait so long for the process."
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for the process.",
 )
 
 

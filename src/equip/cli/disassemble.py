@@ -21,7 +21,7 @@ from equip.delivery.planning import complaints
 @click.command("dis", short_help="Show bytecode, and what probes change in it.")
 @probe_options
 @click.option("--context", type=click.IntRange(0), default=3, show_default=True, help="Lines around a change.")
-@click.argument("target", metavar="FILE[:QUALNAME]")
+@click.argument("target", type=click.Path(), metavar="FILE[:QUALNAME]")
 def dis_command(target: str, context: int, **probes: Any) -> None:
     """Show the bytecode of a file or of one function; with probes, what they change in it, as a diff."""
     path, qualname = split_target(target)

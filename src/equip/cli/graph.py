@@ -16,8 +16,8 @@ _FORMATS = (".dot", ".html", ".svg")
 
 
 @click.command("cfg", short_help="Show the control flow graph of a function.")
-@click.option("-o", "--output", metavar="FILE", help="Where to draw it: a .svg, .html or .dot file.")
-@click.argument("target", metavar="FILE:QUALNAME")
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to draw it: a .svg, .html or .dot file.")
+@click.argument("target", type=click.Path(), metavar="FILE:QUALNAME")
 def cfg_command(target: str, output: str | None) -> None:
     """Show the control flow graph of a function, as a table, or drawn into a file."""
     path, qualname = split_target(target)

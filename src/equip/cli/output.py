@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import click
 from rich import progress
@@ -18,6 +18,10 @@ _Thing = TypeVar("_Thing")
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()  # It is None where the standard stream was closed.
+
+
 def json_option(command: _Function) -> _Function:
     """The option ``--json``, as the parameter ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")(command)
@@ -25,26 +29,25 @@ def json_option(command: _Function) -> _Function:
 
 def busy(doing: str) -> contextlib.AbstractContextManager[object]:
     """Show on a terminal that something long is being done."""
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         return contextlib.nullcontext()
     return Console(stderr=True).status(f"{doing} ...")
 
 
 def track(things: Sequence[_Thing], doing: str) -> Iterable[_Thing]:
     """The things in turn, with their progress shown on a terminal."""
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         return things
     return progress.track(things, doing, console=Console(stderr=True), transient=True)
 
 
 def show_json(value: object) -> None:
-    json.dump(value, sys.stdout, indent=2, default=str)
-    sys.stdout.write("\n")
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: dict[str, str] | None = None) -> None:
     """A table on a terminal; tab-separated lines without a heading elsewhere. ``styles``: by the text of a cell."""
-    if not sys.stdout.isatty():
+    if not _is_terminal(sys.stdout):
         for row in rows:
             click.echo("\t".join(str(cell) for cell in row))
         return
@@ -52,7 +55,10 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: 
     for row in rows:
         cells = [str(cell) for cell in row]
         table.add_row(*[Text(cell, style=(styles or {}).get(cell, "")) for cell in cells])
-    Console(highlight=False, soft_wrap=True).print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    with console.capture() as shown:
+        console.print(table)
+    click.echo(shown.get(), nl=False)  # Which can show what the encoding of the terminal cannot.
 
 
 

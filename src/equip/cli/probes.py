@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ import click
 
 import equip
 from equip.cli import settings
-from equip.cli.app import Mistake
+from equip.cli.app import Mistake, own_files
 from equip.delivery.described import visitors_in_file
 from equip.delivery.planning import Visitor
 
@@ -51,7 +52,9 @@ def probe_options(command: _Function) -> _Function:
         click.option("--lifespan", type=float, metavar="SECONDS", help="Only for so many seconds."),
         click.option("--suppress", is_flag=True, help="An exception in a probe is reported; the program carries on."),
         click.option("--no-reentry", is_flag=True, help="Not for what a probe itself calls."),
-        click.option("--use", multiple=True, metavar="FILE.py:NAME", help="A visitor of one's own, or a list."),
+        click.option(
+            "--use", multiple=True, type=click.Path(), metavar="FILE.py:NAME", help="A visitor of one's own, or a list."
+        ),
         click.option("--probes", "sets", multiple=True, metavar="NAME", help="Those that pyproject.toml names so."),
     ]
     for option in reversed(conditions):
@@ -75,5 +78,6 @@ def asked_for(
         found_set = settings.probe_set(name)
         asked.probes += found_set.probes
         asked.used += found_set.used
+    own_files.update(os.path.abspath(one.rpartition(":")[0]) for one in asked.used)
     asked.made = [visitor for one in asked.used for visitor in visitors_in_file(one)]
     return asked

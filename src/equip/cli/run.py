@@ -30,8 +30,8 @@ _OURS = ("click", "rich", "pygments", "markdown_it", "mdurl")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these modules alone.")
 @click.option("--children", is_flag=True, help="The Python processes that the program starts, too.")
 @click.option("-m", "is_module", is_flag=True, help="What is to be run is a module, as for `python -m`.")
-@click.argument("program", metavar="SCRIPT | -m MODULE")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+@click.argument("program", type=click.Path(), metavar="SCRIPT | -m MODULE")
+@click.argument("arguments", nargs=-1, type=click.Path(), metavar="[ARGS]...")
 def run_command(
     program: str,
     arguments: tuple[str, ...],
@@ -52,6 +52,7 @@ def run_command(
         followed = Followed.of(asked.probes, asked.used, include, exclude, folder)
         hooks = followed.hooks()
         followed.follow()
+        launch.forget_command(["-m", program, *arguments] if is_module else [program, *arguments])
     else:
         folder = ""
         hooks = launch.hooks_for(asked.visitors, include, exclude)

@@ -27,6 +27,9 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 }
 
 
+_MEANT: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
 @dataclass
 class ProbeSet:
     """The probes of a table, and the visitors that it names as ``FILE.py:NAME``."""
@@ -48,7 +51,7 @@ def probe_set(name: str) -> ProbeSet:
     options = {key: value for key, value in table.items() if key in _OPTIONS}
     for key, value in options.items():
         if type(value) not in _OPTIONS[key]:
-            raise Mistake(f"{where}: {key} is {value!r}, and is to be a {_OPTIONS[key][-1].__name__}")
+            raise Mistake(f"{where}: {key} is {value!r}, and is to be {_MEANT[_OPTIONS[key][-1]]}")
     probes = [
         make(where_to, code, **options)
         for kind, make in KINDS.items()
@@ -70,6 +73,8 @@ def _table(path: Path, name: str) -> dict[str, Any]:
         table = table.get(key) if isinstance(table, dict) else None
     known = sorted(table) if isinstance(table, dict) else []
     found = table.get(name) if isinstance(table, dict) else None
+    if name in known and not isinstance(found, dict):
+        raise Mistake(f"{path}: {name} is {found!r}, and is to be a table: [tool.equip.probes.{name}]")
     if not isinstance(found, dict):
         there = f"there is {', '.join(known)}" if known else "nor any other"
         raise Mistake(f"{path}: there is no [tool.equip.probes.{name}]; {there}")

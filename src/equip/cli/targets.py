@@ -27,11 +27,14 @@ def split_target(target: str) -> tuple[str, str]:
 def open_module(path: str) -> BytecodeObject:
     """The module in a source or compiled file. Raises ``Mistake``, and ``PycError`` for a damaged compiled file."""
     if not os.path.isfile(path):
-        raise Mistake(f"{path}: no such file")
+        raise Mistake(f"{path}: {'is a folder: name a file in it' if os.path.isdir(path) else 'no such file'}")
     if path.endswith(".pyc"):
         return BytecodeObject(path)
-    with open(path, "rb") as file:
-        source = file.read()
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        raise Mistake(f"{path}: cannot be read: {error.strerror}") from error
     try:
         code = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
@@ -57,4 +60,4 @@ def nested(code: CodeType) -> Iterator[CodeType]:
             yield from nested(constant)
 
 
-path_arguments = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+path_arguments = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")

@@ -31,7 +31,7 @@ def verify_command(ctx: click.Context, paths: tuple[str, ...], as_json: bool) ->
         try:
             code = _code_of(path)
         except (Mistake, equip.EquipError) as error:
-            faults.append({"file": path, "problem": str(error)})
+            faults.append({"file": path, "problem": str(error).removeprefix(f"{path}: ")})
             continue
         checked += 1
         faults += [{"file": path, "problem": str(problem)} for problem in equip.check(code)]

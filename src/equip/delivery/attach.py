@@ -123,7 +123,7 @@ def _wait(pid: int, answer: str, timeout: float) -> dict[str, Any] | None:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # No process has a number that large.
         return False
     except PermissionError:
         return True
@@ -144,6 +144,6 @@ def _reason(error: Exception) -> str:
         return f"it runs no Python, or one that cannot be attached to ({text}): 3.14 or newer is needed there"
     if "disabled" in text.lower() or "not enabled" in text.lower():
         return "it was started with remote debugging disabled (PYTHON_DISABLE_REMOTE_DEBUG, -X disable-remote-debug)"
-    if "version" in text.lower():
+    if "version" in text.lower() or "send commands" in text:
         return f"it runs another version of Python ({text}): use that version here"
     return f"it cannot be attached to ({text or type(error).__name__}): does it run Python 3.14 or newer?"

@@ -15,12 +15,12 @@ import os
 import runpy
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
-from equip.delivery import launch
+from equip.delivery import launch, voice
 from equip.delivery.described import Described, made_from, visitors_in_file
 from equip.delivery.finder import OwnLoader, main_module
 from equip.delivery.hook import Hook
@@ -78,12 +78,16 @@ class MarkingHook(Hook):
     """Leaves a mark for each probe that has matched something, whichever process it was in."""
 
     def __init__(self, seen: str, *arguments: Any, **options: Any) -> None:
+        self._seen = seen  # First: modules that are loaded already are patched, and marked, from there.
         super().__init__(*arguments, **options)
-        self._seen = seen
         self._mark()
 
     def note(self, name: str, clean: Callable[[], CodeType | None], code: CodeType) -> None:
         super().note(name, clean, code)
+        self._mark()
+
+    def patch(self, module: ModuleType, functions: Sequence[FunctionType]) -> None:
+        super().patch(module, functions)
         self._mark()
 
     def _mark(self) -> None:
@@ -116,13 +120,14 @@ def join_in() -> None:
     """Put the probes into this process, which has just been started. Warns if that is not possible."""
     found = json.loads(os.environ[_VARIABLE])
     del found["home"]
+    voice.tell_warnings(voice.tell)
     try:
         Followed(**found).hooks()
     except EquipError as error:
-        warnings.warn(f"process {os.getpid()} runs without probes: {error}", EquipWarning, stacklevel=2)
+        warnings.warn(f"it runs without probes: {error}", EquipWarning, stacklevel=2)
         return
     script, main_module.name = _what_to_run(sys.orig_argv[1:])
-    if script.endswith(".py"):
+    if script and not launch.is_importable(script):
         sys.path_hooks.insert(0, _ScriptHook(script))
     _instrument_spawned()
 
@@ -131,14 +136,24 @@ def _what_to_run(arguments: list[str]) -> tuple[str, str]:
     """The script and the module that the interpreter is to run, by its own arguments; "" for what it is not."""
     left = iter(arguments)
     for one in left:
-        if one == "-m":
-            return "", next(left, "")
-        if one == "-c":
-            break
-        if one in ("-W", "-X", "--check-hash-based-pycs"):
+        if not one.startswith("-") or one == "-":
+            return "" if one == "-" else one, ""
+        if one == "--check-hash-based-pycs":
             next(left, None)
-        elif not one.startswith("-"):
-            return one, ""
+        elif not one.startswith("--"):
+            letter, value = _with_value(one[1:])
+            if letter:
+                value = value or next(left, "")
+            if letter in ("c", "m"):
+                return "", value if letter == "m" else ""
+    return "", ""
+
+
+def _with_value(letters: str) -> tuple[str, str]:
+    """Of options in one argument, as in ``-um``: the one that takes a value, and what is there of that."""
+    for index, letter in enumerate(letters):
+        if letter in "cmWX":
+            return letter, letters[index + 1 :]
     return "", ""
 
 
@@ -188,9 +203,7 @@ def _run_script(path: str) -> None:
     sys.path.remove(path)
     if not sys.flags.safe_path:
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
-    with open(path, "rb") as file:
-        source = file.read()
-    launch.run_to_end(launch.prepare_script(path, source))
+    launch.run_to_end(launch.prepare_script(path, must_fit=False))
 
 
 def _instrument_spawned() -> None:
@@ -200,10 +213,7 @@ def _instrument_spawned() -> None:
     def get_code(*arguments: Any) -> Any:
         found = plain(*arguments)
         code, *rest = found if isinstance(found, tuple) else (found,)
-        try:
-            code = launch.instrumented_script(code.co_filename, code)
-        except EquipError as error:
-            warnings.warn(f"{code.co_filename} is run without probes: {error}", EquipWarning, stacklevel=2)
+        code = launch.instrumented_script(code.co_filename, code, must_fit=False)
         return (code, *rest) if rest else code
 
     runpy._get_code_from_file = get_code  # type: ignore[attr-defined]

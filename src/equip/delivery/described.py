@@ -58,7 +58,7 @@ def visitors_in_file(where: str) -> tuple[Visitor, ...]:
     try:
         spec.loader.exec_module(module)
         found = getattr(module, name)
-        made = found() if isinstance(found, type) else found
+        made = _made(found, where) if isinstance(found, type) else found
     except AttributeError as error:
         if error.obj is not module:
             raise
@@ -67,3 +67,13 @@ def visitors_in_file(where: str) -> tuple[Visitor, ...]:
     if not given or not all(isinstance(one, Visitor) for one in given):
         raise ProbeError(f"{where}: is no visitor: derive from equip.MethodVisitor or its like, or use a probe")
     return given
+
+
+def _made(kind: type, where: str) -> object:
+    try:
+        return kind()
+    except TypeError as error:
+        trace = error.__traceback__
+        if trace is not None and trace.tb_next is not None:
+            raise  # From the user's own code.
+        raise ProbeError(f"{where}: cannot be made without arguments: {error}") from error

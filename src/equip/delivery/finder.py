@@ -99,6 +99,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        self._come_first()
         if _passing.get() or not any(hook.wants(name) or name in hook.spared for hook in hooks):
             return None
         for finder in sys.meta_path:
@@ -112,6 +113,13 @@ class _Finder:
                     spec.loader = _instrumenting(loader, name)
                 return spec
         return None
+
+    def _come_first(self) -> None:
+        """Go before finders that were put in front meanwhile, such as that of pytest: they would be asked alone."""
+        path = sys.meta_path
+        if self in path[1:]:
+            path.insert(0, cast("Any", self))
+            del path[path.index(cast("Any", self), 1)]  # Only now: whoever goes through the list must meet one.
 
 
 FINDER: Final = cast("Any", _Finder())

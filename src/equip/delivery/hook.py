@@ -13,11 +13,12 @@ from typing import Self, cast
 from equip.delivery import finder, live
 from equip.delivery.finder import PASSED_OVER, begun_for_imports, main_module, make_entry, resolved, warn_of_import
 from equip.delivery.gates import drop_gate, new_gate, put_gate
+from equip.delivery.outline import names_of_loaded
 from equip.delivery.patch import Gated, Patch
 from equip.delivery.planning import Visitor, as_visitors, complaints, warn_of_idle
 from equip.delivery.reach import functions_in
 from equip.delivery.recursion import snippet_imports
-from equip.delivery.where import matches_module
+from equip.delivery.where import is_module_glob, matches_module
 from equip.errors import EquipError, EquipWarning, ProbeError
 
 _SHOWN = 3
@@ -59,7 +60,7 @@ class Hook:
         top = name.partition(".")[0]
         if top == "equip" or name in self.spared or (not self.with_library and top in sys.stdlib_module_names):
             return False
-        names = main_module.names_of(name)
+        names = names_of_loaded(name) if self._strict else main_module.names_of(name)
         included = any(matches_module(glob, one) for glob in self.include for one in names)
         return included and not any(matches_module(glob, one) for glob in self.exclude for one in names)
 
@@ -117,7 +118,7 @@ class Hook:
         warn_of_idle(self.visitors, 1)
 
     def _is_late(self, name: str, module: ModuleType | None) -> bool:
-        if name == "__main__" and name not in self.include:
+        if name == "__main__" and not self._strict and name not in self.include:
             return False
         spec = getattr(module, "__spec__", None)
         is_python = not isinstance(getattr(spec, "loader", None), PASSED_OVER) and hasattr(module, "__file__")
@@ -195,7 +196,7 @@ def install(
     instrumented is imported as it is, with a warning. Probes without a match are warned of when the hook is
     uninstalled, or when the program ends. Raises ``ProbeError`` for globs that are none.
     """
-    hook = Hook(as_visitors(visitor), _globs("include", include), _globs("exclude", exclude), patch_loaded)
+    hook = Hook(as_visitors(visitor), as_globs("include", include), as_globs("exclude", exclude), patch_loaded)
     if hook.loaded and not patch_loaded:
         names = ", ".join(sorted(hook.loaded)[:_SHOWN]) + (", ..." if len(hook.loaded) > _SHOWN else "")
         warnings.warn(
@@ -207,11 +208,12 @@ def install(
     return hook
 
 
-def _globs(option: str, given: str | Iterable[str]) -> tuple[str, ...]:
+def as_globs(option: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    """One glob of module names, or several. Raises ``ProbeError``."""
     found = (given,) if isinstance(given, str) else tuple(given)
     for one in found:
-        if not isinstance(one, str) or not one.strip():
-            raise ProbeError(f"{option} is a glob of module names or several, for example 'shop.*', not {given!r}")
+        if not isinstance(one, str) or not is_module_glob(one):
+            raise ProbeError(f"{option} is a glob of module names or several, for example 'shop.*', not {one!r}")
     if option == "include" and not found:
         raise ProbeError("include has no glob of module names in it: nothing would be instrumented")
     return found

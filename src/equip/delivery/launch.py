@@ -11,13 +11,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, ModuleType, TracebackType
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 
-from equip.delivery.finder import instrumented_main, main_module
-from equip.delivery.hook import Hook
+from equip.delivery.finder import instrumented_main, main_module, warn_of_import
+from equip.delivery.hook import Hook, as_globs
 from equip.delivery.planning import Visitor
 from equip.errors import LaunchError
+from equip.program.pyc import read_pyc
 from equip.program.tree import module_name
+
+_STDIN: Final = "<stdin>"
 
 Start = Callable[[], object]
 """Runs a program, whose end is that of the call."""
@@ -41,8 +44,9 @@ def hooks_for(
     Probes go into the modules that they name. Other visitors see every module that is not of the standard library.
     ``include`` replaces both, ``exclude`` takes away from both. Raises ``EquipError`` for what does not fit.
     """
-    given, without = tuple(include), tuple(exclude)
+    without, given = as_globs("exclude", exclude), tuple(include)
     if given:
+        as_globs("include", given)
         return [kind(visitors, given, without, patch_loaded=True)]
     probes = [one for one in visitors if isinstance(one, Included)]
     others = [one for one in visitors if not isinstance(one, Included)]
@@ -58,37 +62,64 @@ def hooks_for(
 
 
 def start_script(path: str, arguments: Sequence[str]) -> Start:
-    """For what ``python PATH ARGUMENTS`` runs: a script, or a folder or archive with a ``__main__`` in it.
+    """For what ``python PATH ARGUMENTS`` runs: a script, a folder or archive with a ``__main__`` in it, `-`.
 
     Raises ``LaunchError`` if there is no such file, ``SnippetError`` and its like if probes do not fit the script.
     """
     sys.argv = [path, *arguments]
+    if path == "-":
+        _begin_path("")
+        return _prepare(_STDIN, lambda: _compiled(sys.stdin.buffer.read(), _STDIN))
     if is_importable(path):
         _begin_path(path)
         main_module.name = "__main__"
         return functools.partial(_run_as_main, "__main__", alter_argv=False)
     try:
-        with open(path, "rb") as file:
-            source = file.read()
+        with open(path, "rb"):
+            pass
     except OSError as error:
         raise LaunchError(f"{path}: cannot be run: {error.strerror}") from error
     _begin_path(os.path.dirname(os.path.realpath(path)))
-    return prepare_script(os.path.join(os.getcwd(), path), source)  # As it is, a `./` in it too.
+    return prepare_script(os.path.join(os.getcwd(), path))  # As it is, a `./` in it too.
 
 
-def prepare_script(path: str, source: bytes) -> Start:
-    """For running a script, by its absolute path. Raises what is wrong with probes in it."""
+def prepare_script(path: str, must_fit: bool = True) -> Start:
+    """For running a script, source or compiled, by its absolute path.
+
+    Raises what is wrong with a compiled file, and with probes in the script if they ``must_fit``; else it warns.
+    """
+    if path.endswith(".pyc"):
+        return _prepare(path, lambda: read_pyc(path).code, must_fit)
+    with open(path, "rb") as file:
+        source = file.read()
+    return _prepare(path, lambda: _compiled(source, path), must_fit)
+
+
+def _compiled(source: bytes, path: str) -> CodeType:
+    return compile(source, path, "exec", dont_inherit=True)
+
+
+def _prepare(path: str, make: Callable[[], CodeType], must_fit: bool = True) -> Start:
     try:
-        code = compile(source, path, "exec", dont_inherit=True)
+        code = make()
     except (SyntaxError, ValueError) as error:
         return functools.partial(_raise, error)
-    return functools.partial(_run_script, path, instrumented_script(path, code))
+    return functools.partial(_run_script, path, instrumented_script(path, code, must_fit))
 
 
-def instrumented_script(path: str, code: CodeType) -> CodeType:
-    """The code of a script as the hooks want it."""
-    path = os.path.abspath(path)
-    return instrumented_main(code, module_name(path, os.path.dirname(path)))
+def instrumented_script(path: str, code: CodeType, must_fit: bool = True) -> CodeType:
+    """The code of a script as the hooks want it; as it is, with a warning, where they do not fit and need not."""
+    name = "__main__"
+    if path != _STDIN:
+        path = os.path.abspath(path)
+        name = module_name(path, os.path.dirname(path)) or os.path.basename(path)
+    try:
+        return instrumented_main(code, name)
+    except Exception as error:
+        if must_fit:
+            raise
+        warn_of_import(name, error)
+        return code
 
 
 def is_importable(path: str) -> bool:
@@ -121,6 +152,16 @@ def start_module(name: str, arguments: Sequence[str]) -> Start:
     return functools.partial(_run_as_main, name)
 
 
+def forget_command(program: Sequence[str]) -> None:
+    """Have ``sys.orig_argv`` name only the program: one that starts itself anew by it gets its probes as a child."""
+    begin = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+    name = begin.pop()
+    if sys.modules["__main__"].__spec__ is not None:  # Started with -m, be it `-m equip`, `-Im equip` or `-mequip`.
+        options = (name if name.startswith("-") else begin.pop()).partition("m")[0]
+        begin += [options] if options != "-" else []
+    sys.orig_argv = [*begin, *program]
+
+
 def _begin_path(place: str) -> None:
     """Put ``place`` where the interpreter has what it was started with."""
     if not sys.flags.safe_path:
@@ -135,7 +176,12 @@ def _run_as_main(name: str, alter_argv: bool = True) -> None:
 def _run_script(path: str, code: CodeType) -> None:
     main = sys.modules["__main__"] = _new_main()
     main.__dict__["__file__"] = path
-    main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
+    if path == _STDIN:
+        main.__loader__ = importlib.machinery.BuiltinImporter  # As the interpreter has it.
+    elif path.endswith(".pyc"):
+        main.__loader__ = importlib.machinery.SourcelessFileLoader("__main__", path)
+    else:
+        main.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
     exec(code, main.__dict__)
 
 

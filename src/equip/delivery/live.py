@@ -58,7 +58,7 @@ class Site:
         layers = tuple(self.layers)
         found = self.made.get(layers)
         if found is None:
-            new = self._injector.inject(self._plan())
+            new = self._injector.inject(self._plan(), self._global_names)
             for index in self._path:
                 new = new.co_consts[index]
             found = _holding(new, {name: one for layer in layers for name, one in layer.objects.items()})
@@ -66,6 +66,9 @@ class Site:
                 raise PatchError(f"{self.code.co_qualname!r}: the snippets would change what it closes over")
             self.made[layers] = found
         return found
+
+    def _global_names(self) -> frozenset[str]:
+        return frozenset(name for function in self.functions for name in function.__globals__)
 
     def _plan(self) -> Plan:
         """What all layers ask for; each with private names of its own."""

@@ -6,6 +6,8 @@ qualified name, and that is what fields, name mangling and visitors need of them
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
@@ -14,6 +16,7 @@ from typing import Final
 from equip.inject.request import CodePath
 from equip.program.declarations import Declaration, MethodDeclaration, ModuleDeclaration
 from equip.program.pyc import running_optimize
+from equip.program.tree import module_name
 
 _LOCALS: Final = "<locals>"
 
@@ -49,7 +52,8 @@ class OutlineDeclaration(ModuleDeclaration):
     __slots__ = ("_loaded",)
 
     def __init__(self, made: Outline, file: str, name: str) -> None:
-        super().__init__(made.code, file, name, running_optimize(), in_memory=True)
+        aliases = names_of_loaded(name)[1:]
+        super().__init__(made.code, file, name, running_optimize(), in_memory=True, aliases=aliases)
         self._loaded = set(made.paths.values())
 
     def walk(self) -> Iterator[Declaration]:
@@ -58,6 +62,18 @@ class OutlineDeclaration(ModuleDeclaration):
             is_loaded = any(path[:length] in self._loaded for length in range(1, len(path) + 1))
             if is_loaded or not isinstance(declaration, MethodDeclaration):
                 yield declaration
+
+
+def names_of_loaded(name: str) -> tuple[str, ...]:
+    """The names that a module that is loaded goes by; that of the program, the one that it is imported by, too."""
+    main = sys.modules.get("__main__") if name == "__main__" else None
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return name, str(spec.name)
+    if not isinstance(file, str):
+        return (name,)
+    path = os.path.abspath(file)
+    return name, module_name(path, os.path.dirname(path)) or os.path.basename(path)
 
 
 def outline(codes: Iterable[CodeType]) -> Outline:

@@ -26,6 +26,11 @@ def matches_module(glob: str, name: str) -> bool:
     return fnmatchcase(name, glob) or (glob.endswith(".*") and fnmatchcase(name, glob[:-2]))
 
 
+def is_module_glob(text: str) -> bool:
+    """Whether a text can be a glob of module names."""
+    return _MODULE.fullmatch(text) is not None
+
+
 @dataclass(slots=True)
 class Where:
     """A place that was parsed, and what it was compared with. Not to be made but by ``parse_where``.
@@ -107,6 +112,11 @@ class Where:
             return None
         if not any(self._is_meant(name) for name in self.modules):
             wanted = self.file or self.module
+            if wanted in sys.modules:
+                return (
+                    f"matched nothing: module {wanted!r} is loaded, but no probe gets there: it was loaded before, "
+                    "is left out (include, exclude, what snippets import), or is no Python code"
+                )
             what, cutoff, seen = ("file" if self.file else "module"), 0.4, self.modules
             if not seen and not self.file:
                 cutoff, seen = 0.6, set(sys.modules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import CodeType
 
 from equip import isa
@@ -61,8 +61,11 @@ class ModuleInjector:
             return False
         return True
 
-    def inject(self, plan: Plan) -> CodeType:
-        """The code with the insertions of ``plan``; the same object when nothing changes."""
+    def inject(self, plan: Plan, global_names: Callable[[], frozenset[str]] | None = None) -> CodeType:
+        """The code with the insertions of ``plan``; the same object when nothing changes.
+
+        ``global_names`` tells the names of a module that is loaded, which otherwise its code tells.
+        """
         paths = dict.fromkeys(path for path, insertions in plan.items() if insertions)
         if not paths:
             return self.code
@@ -70,7 +73,7 @@ class ModuleInjector:
             while path and path[:-1] not in paths:
                 path = path[:-1]
                 paths[path] = None
-        return _Rebuild(self, plan).rebuilt(sorted(paths, key=len, reverse=True))
+        return _Rebuild(self, plan, global_names).rebuilt(sorted(paths, key=len, reverse=True))
 
     def lines_of(self, path: CodePath) -> Collection[int]:
         """The lines that are encountered in the code object that ``path`` names."""
@@ -101,9 +104,12 @@ _NO_CHILDREN: Mapping[int, CodeType] = {}
 class _Rebuild:
     """One plan carried out, from the innermost code objects outwards."""
 
-    def __init__(self, module: ModuleInjector, plan: Plan) -> None:
+    def __init__(
+        self, module: ModuleInjector, plan: Plan, global_names: Callable[[], frozenset[str]] | None
+    ) -> None:
         self.module = module
         self.plan = plan
+        self._global_names = global_names
         self._globals: frozenset[str] | None = None
         self._has_globals = False
 
@@ -129,7 +135,8 @@ class _Rebuild:
         """The names that the module and its snippets are seen to bind; None when there can be others, too."""
         if not self._has_globals:
             self._has_globals = True
-            self._globals = bound_globals(self.module.code)
+            loaded = self._global_names
+            self._globals = bound_globals(self.module.code) if loaded is None else loaded()
             if self._globals is not None:
                 for insertions in self.plan.values():
                     for insertion in insertions:

@@ -75,11 +75,13 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def python(folder: Path) -> Run:
-    """Runs this Python in the folder."""
+    """Runs this Python in the folder; ``input`` is what it reads."""
 
-    def run(*arguments: object, **options: object) -> Ended:
+    def run(*arguments: object, input: str | None = None) -> Ended:
         command = [sys.executable, *map(str, arguments)]
-        done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, input=input
+        )
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -88,4 +90,4 @@ def python(folder: Path) -> Run:
 @pytest.fixture
 def equip(python: Run) -> Run:
     """Runs the command in the folder."""
-    return lambda *arguments: python("-m", "equip", *arguments)
+    return lambda *arguments, **options: python("-m", "equip", *arguments, **options)

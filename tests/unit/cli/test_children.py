@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import py_compile
 import textwrap
 from pathlib import Path
 
@@ -21,6 +22,9 @@ COMMANDS = [
     ["app.py", "1"],
     ["./app.py", "5"],
     ["-X", "utf8", "-m", "app", "5"],
+    ["-Wignore", "-um", "app", "1"],
+    ["-Xutf8", "tool", "1"],
+    ["app.pyc", "1"],
     ["-c", "from shop.cart import Cart; Cart().add(1)"],
     ["bad.py"],
     ["nosuch.py"],
@@ -30,13 +34,15 @@ COMMANDS = [
 def test_subprocesses(folder: Path, python: Run, equip: Run) -> None:
     (folder / "parent.py").write_text(textwrap.dedent(PARENT.format(commands=COMMANDS)))
     (folder / "bad.py").write_text("print(1\n")
+    (folder / "tool").write_text((folder / "app.py").read_text())
+    py_compile.compile(str(folder / "app.py"), cfile=str(folder / "app.pyc"))
     plain = python("parent.py")
     main = ("--before", "__main__:main", "print('main', flush=True)")
     found = equip("run", "--children", *ADD, *main, "parent.py")
     assert found.status == 0
     assert found.lines[0] == "1 ['main', 'add 0'] "
-    assert found.out.count("add ") == 1 + 5 + 5 + 1
-    assert found.out.count("'main'") == 3
+    assert found.out.count("add ") == 1 + 5 + 5 + 1 + 1 + 1 + 1
+    assert found.out.count("'main'") == 6
     for mark in ("'main', ", *(f"'add {n}'" + end for n in range(5) for end in (", ", ""))):
         found = type(found)(found.status, found.out.replace(mark, ""), found.err)
     assert found.out == plain.out
@@ -65,6 +71,36 @@ def test_a_match_in_a_child_counts(folder: Path, equip: Run) -> None:
     missed = equip("run", "--children", "--before", "shop.cart:Cart.nope", "1", "parent.py")
     assert missed.status == 2
     assert missed.err.count("matched nothing") == 1
+
+
+def test_a_probe_that_does_not_fit_is_no_end_of_a_child(folder: Path, equip: Run) -> None:
+    (folder / "parent.py").write_text(textwrap.dedent(PARENT.format(commands=[["-Werror", "app.py", "1"]])))
+    broken = ("--before", "*:Cart.__init__", "{arg7}", "--before", "app:main", "{arg7}")
+    found = equip("run", "--children", *ADD, *broken, "parent.py")
+    assert found.lines[0].startswith("1 [] equip: process ")
+    assert found.out.count("is imported as it is, without probes: snippet '{arg7}'") == 2
+    assert found.out.count("\n") == 3
+    assert "Traceback" not in found.out
+
+
+def test_a_program_that_starts_itself_anew(folder: Path, equip: Run) -> None:
+    """As the reloader of a development server does, by what it was started with."""
+    (folder / "again.py").write_text(textwrap.dedent("""
+        import os, subprocess, sys
+        def serve(): print(sys.orig_argv[1:], sys.argv[1:], flush=True)
+        serve()
+        if "EQUIP_AGAIN" not in os.environ:
+            subprocess.run([sys.executable, *sys.orig_argv[1:]], env={**os.environ, "EQUIP_AGAIN": "1"}, check=True)
+    """))
+    probe = ("--before", "again:serve", "print('in')")
+    for program in (["again.py", "x"], ["-m", "again", "x"]):
+        assert equip("run", "--children", *probe, *program).lines == ["in", f"{program} ['x']"] * 2
+
+
+def test_a_match_in_a_module_whose_code_nobody_can_ask_for_counts(folder: Path, equip: Run) -> None:
+    (folder / "test_cart.py").write_text("def test_it(): assert 1\n")
+    (folder / "parent.py").write_text(textwrap.dedent(PARENT.format(commands=[["-m", "pytest", "-q", "test_cart.py"]])))
+    assert equip("run", "--children", "--before", "test_cart:test_it", "1", "parent.py").status == 0
 
 
 def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 import time
@@ -71,6 +73,38 @@ def test_cfg(folder: Path, equip: Run) -> None:
         assert (folder / name).read_text(encoding="utf-8").startswith(mark)
 
 
+def test_output_that_has_nowhere_to_go(folder: Path) -> None:
+    """Not even a traceback of ours."""
+    for where, status, told in ((">/dev/full", 1, "equip: not done: No space left on device\n"), (">&-", 0, "")):
+        for command in ("status --json .", "cfg shop/cart.py:boom"):
+            done = subprocess.run(
+                f"{sys.executable} -m equip {command} {where}",
+                cwd=folder, env=environment(), shell=True, text=True, capture_output=True, timeout=60,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (status, told)
+    done = subprocess.run(
+        f"{sys.executable} -m equip run --before 'shop:nope' 1 app.py 0 2>&-",
+        cwd=folder, env=environment(), shell=True, text=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names that are no text; script")
+def test_names_that_the_output_cannot_encode(folder: Path) -> None:
+    for name in ("mit ümlaut.py", os.fsdecode(b"no\xfftext.py")):
+        (folder / name).write_text("")
+    command = f"{sys.executable} -m equip status --all ."
+    for encoding in ("ascii", "utf-8:strict"):
+        for line in (command, f"script -qec {shlex.quote(command)} /dev/null"):
+            done = subprocess.run(
+                line, cwd=folder, env={**environment(), "PYTHONIOENCODING": encoding}, shell=True, timeout=60,
+                capture_output=True,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, b"")
+            assert b"Traceback" not in done.stdout
+            assert done.stdout.rstrip().endswith(b"5 clean")
+
+
 def test_help_and_version(equip: Run) -> None:
     shown = equip("--help")
     assert shown.status == 0
@@ -78,6 +112,24 @@ def test_help_and_version(equip: Run) -> None:
         assert f"  {name} " in shown.out
         assert equip(name, "--help").status == 0
     assert equip("--version").out.startswith("equip, version ")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"), [("ru", "plain,run"), ("run --be", "plain,--before"), ("dis ap", "file,ap")]
+)
+def test_completion(words: str, wanted: str) -> None:
+    words = f"equip {words}"
+    asked = {"_EQUIP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [sys.executable, "-c", "from equip.cli import main; main()"]
+    done = subprocess.run(command, env={**environment(), **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [wanted]
+
+
+def test_without_a_command_there_is_help(equip: Run) -> None:
+    found = equip()
+    assert (found.status, found.out) == (2, "")
+    assert found.err.startswith("Usage: equip ")
+    assert found.err.rstrip().endswith("Take probes out of a running process.")
 
 
 def test_without_its_libraries(folder: Path, python: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -51,6 +52,32 @@ def test_what_a_script_sees(folder: Path, python: Run, equip: Run) -> None:
     same(equip("run", "scripts/s.py", "-m", "--limit", "3"), python("scripts/s.py", "-m", "--limit", "3"))
     os.symlink(folder / "scripts" / "s.py", folder / "link.py")
     same(equip("run", "link.py"), python("link.py"))
+
+
+def test_what_a_compiled_script_and_one_without_suffix_see(folder: Path, python: Run, equip: Run) -> None:
+    source = SEEN + "\ndef f(): pass\nf()\n"
+    (folder / "tool").write_text(source)
+    (folder / "made.py").write_text(source)
+    py_compile.compile(str(folder / "made.py"), cfile=str(folder / "made.pyc"))
+    for path in ("tool", "./tool", "made.pyc"):
+        plain = python(path, "-x")
+        same(equip("run", path, "-x"), plain)
+        for name in (path.removeprefix("./").partition(".")[0], "__main__"):
+            assert equip("run", "--before", f"{name}:f", "print('in f')", path, "-x").out == plain.out + "in f\n"
+
+
+def test_a_program_from_standard_input(folder: Path, python: Run, equip: Run) -> None:
+    source = """
+        import sys
+        print(sys.argv, sys.path[0], sorted(globals()), __loader__, __file__, sys.stdin.read())
+        def f(x):
+            raise ValueError(x)
+        f(sys.argv[1])
+    """
+    for given in (textwrap.dedent(source), "print(1\n"):
+        same(equip("run", "-", "a", input=given), python("-", "a", input=given))
+    found = equip("run", "--before", "__main__:f", "print('f', x)", "-", "a", input=textwrap.dedent(source))
+    assert found.lines[-1] == "f a"
 
 
 def test_what_a_module_sees(folder: Path, python: Run, equip: Run) -> None:
@@ -106,6 +133,48 @@ def test_lines(equip: Run) -> None:
     assert equip("run", "--on-line", "shop/cart.py:7", "print(item)", "app.py", "2").out == "1\n"
 
 
+FINDER = """
+    import importlib.machinery, sys
+    class Loader(importlib.machinery.SourceFileLoader):
+        pass
+    class First:
+        def find_spec(self, name, path=None, target=None):
+            if not name.startswith("shop"):
+                return None
+            spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+            spec.loader = Loader(name, spec.origin)
+            return spec
+    sys.meta_path.insert(0, First())
+    import xml.sax  # Whatever is imported in between.
+    from shop import cart
+    cart.Cart().add(7)
+    print(type(cart.__loader__).__name__, [type(one).__name__ for one in sys.meta_path].count("_Finder"))
+"""
+
+
+def test_finders_that_come_in_front_later(folder: Path, equip: Run) -> None:
+    (folder / "finder.py").write_text(textwrap.dedent(FINDER))
+    assert equip("run", *ADD, "finder.py").lines == ["Cart.add 7", "Loader 1"]
+
+
+def test_a_test_run_under_pytest(folder: Path, equip: Run) -> None:
+    (folder / "test_cart.py").write_text(textwrap.dedent("""
+        from shop import cart
+        def test_add():
+            assert cart.Cart().add(3, 2) == 2
+        def test_wrong():
+            found = [1, 2]
+            assert found == [1, 3]
+    """))
+    probes = ("--before", "test_cart:test_*", "print('in', {qualname})", "--on-line", "test_cart.py:7", "print(found)")
+    found = equip("run", *ADD, *probes, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "test_cart.py")
+    assert found.status == 1
+    assert "At index 1 diff: 2 != 3" in found.out
+    shown = [line.lstrip(".") for line in found.lines[:4]]
+    assert shown == ["in test_add", "Cart.add 3", "in test_wrong", "[1, 2]"]
+    assert found.err == ""
+
+
 def test_conditions(equip: Run) -> None:
     assert equip("run", *ADD, "--when", "item > 0", "app.py", "3").lines == ["Cart.add 1", "Cart.add 2"]
     assert equip("run", *ADD, "--limit", "1", "app.py", "3").lines == ["Cart.add 0"]
@@ -135,6 +204,25 @@ def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
     assert "call dedent" in equip("run", "--use", "visitors.py:Calls", "--include", "textwrap", "uses.py").lines
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def x(:", "own.py, line 1: SyntaxError: "),
+        ("import nosuch", "own.py, line 1: ModuleNotFoundError: No module named 'nosuch'"),
+        ("class X:\n    def __init__(self, n): pass", "own.py:X: cannot be made without arguments: "),
+        ("class X:\n    def __init__(self): 1 / 0", "own.py, line 2: ZeroDivisionError: "),
+        ("import equip\nclass X(equip.MethodVisitor):\n  def visit(self, d): 1 / 0", "own.py, line 3: ZeroDivision"),
+    ],
+)
+def test_a_broken_visitor_of_ones_own(folder: Path, equip: Run, source: str, message: str) -> None:
+    (folder / "own.py").write_text(source + "\n")
+    found = equip("dis", "--use", "own.py:X", "app.py")
+    assert (found.status, found.out) == (2, "")
+    assert found.err.startswith("equip: ")
+    assert message in found.err
+    assert found.err.count("\n") == 1
+
+
 def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
     (folder / "uses.py").write_text("import os, json\nprint(json.loads('[1]'), os.path.basename('a/b'))\n")
     probes = ("--before", "json:loads", "print('loads')", "--before", "posixpath:basename", "print('base')")
@@ -161,6 +249,9 @@ def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
         (("--probes", "x", "app.py"), "no pyproject.toml"),
         (("--before", "app:main"), "requires 2 arguments"),
         (("--limit", "0", "app.py"), "not in the range"),
+        (("--include", "", "--before", "app:main", "1", "app.py", "0"), "include is a glob"),
+        (("--exclude", "shop/", "app.py", "0"), "exclude is a glob"),
+        (("--include", "shop", "--before", "shop.cart:boom", "1", "app.py", "0"), "'shop.cart' is loaded, but"),
         ((), "Missing argument"),
         (("--nonsense", "app.py"), "No such option"),
         (("--lifespan", "-1", "--before", "app:main", "1", "app.py", "0"), "lifespan"),
@@ -195,16 +286,19 @@ def test_probes_in_pyproject(folder: Path, equip: Run) -> None:
         before = ["a:b", "c"]
         [tool.equip.probes.kind]
         limit = "3"
+        [tool.equip.probes]
+        number = 3
     """))
     (folder / "tools").mkdir()
     (folder / "tools" / "v.py").write_text("import equip\nfound = equip.before('app:main', 'print(1)')\n")
     assert equip("run", "--probes", "calls", "app.py", "2").lines == ["main", "add 0", "end"]
     assert equip("run", "--probes", "used", "--probes", "calls", "app.py", "1").lines == ["main", "1", "add 0", "end"]
     for name, message in (
-        ("nope", "there is calls, kind, pairs, used, wrong"),
+        ("nope", "there is calls, kind, number, pairs, used, wrong"),
         ("wrong", "befor"),
         ("pairs", "list of pairs"),
-        ("kind", "limit is '3'"),
+        ("kind", "limit is '3', and is to be a whole number"),
+        ("number", "number is 3, and is to be a table"),
     ):
         found = equip("run", "--probes", name, "app.py", "1")
         assert found.status == 2

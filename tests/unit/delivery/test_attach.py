@@ -66,6 +66,25 @@ def test_in_and_out_with_no_trace(process: Any) -> None:
 
 
 @pytest.mark.skipif(not CAN, reason="needs sys.remote_exec")
+@pytest.mark.parametrize("where", ["program:work", "*:work", "program.py:work"])
+def test_the_program_goes_by_its_own_name(process: Any, where: str) -> None:
+    attached = equip.attach(process.pid, equip.before(where, "print('work', flush=True)"))
+    assert attached.modules == ("__main__",)
+    assert attached.warnings == ()
+    assert process.stdout.readline() == "work\n"
+
+
+@pytest.mark.skipif(not CAN, reason="needs sys.remote_exec")
+def test_a_mistake_in_a_snippet_changes_nothing(process: Any) -> None:
+    with pytest.raises(equip.AttachError, match=r"\{nosuch\} is no field"):
+        equip.attach(process.pid, equip.before("__main__:work", "print({nosuch})"))
+    attached = equip.attach(process.pid, equip.before("__main__:work", "print({sys} == {sys}, flush=True)"))
+    assert process.stdout.readline() == "True\n"
+    attached.detach()
+    assert process.stdout.readline() in ("True\n", "clean\n")
+
+
+@pytest.mark.skipif(not CAN, reason="needs sys.remote_exec")
 def test_refusals(process: Any) -> None:
     with pytest.raises(equip.AttachError, match="nothing is attached"):
         equip.detach(process.pid)

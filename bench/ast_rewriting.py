@@ -13,7 +13,7 @@ _STATEMENT = ast.parse("_hits.append(1)", mode="eval").body
 
 
 _INSIDE = ("body", "orelse", "finalbody", "handlers", "cases")
-"""The fields of a statement that can hold further statements, and so functions. A NodeVisitor would look at everything."""
+"""The fields of a statement that can hold more statements, and so functions. A NodeVisitor would look at everything."""
 
 
 def rewrite(tree: ast.Module) -> None:

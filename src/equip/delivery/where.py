@@ -89,7 +89,7 @@ class Where:
             if self.line in lines:
                 found.append(declaration)
             elif not self.matched:
-                nearest = sorted(lines, key=lambda line: abs(line - self.line))[:_SHOWN]
+                nearest = sorted(filter(None, lines), key=lambda line: abs(line - self.line))[:_SHOWN]
                 self.near.update(f"{shown}:{line}" for line in nearest)
         named = [one for one in found if not (isinstance(one, MethodDeclaration) and one.is_lambda)] or found
         around = {around.code_path for one in named for around in _around(one)}

@@ -26,10 +26,12 @@ def answer(work: str, path: str) -> None:
             found = {"error": str(error)}
         except Exception as error:
             found = {"error": f"{type(error).__name__}: {error}"}
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(found) + "\n")
+    text = json.dumps(found) + "\n"
     if not _attached:
         _forget_equip()
+    # Last: from here on, whoever asked may ask again, and that may run in the middle of what still runs here.
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def _attach(described: list[dict[str, Any]]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _equip_attach(home=HOME, work=WORK, answer=ANSWER):
 try:
     _equip_attach()
 finally:
-    del _equip_attach
+    globals().pop('_equip_attach', None)
 """
 
 
@@ -144,6 +144,8 @@ def _reason(error: Exception) -> str:
         return f"it runs no Python, or one that cannot be attached to ({text}): 3.14 or newer is needed there"
     if "disabled" in text.lower() or "not enabled" in text.lower():
         return "it was started with remote debugging disabled (PYTHON_DISABLE_REMOTE_DEBUG, -X disable-remote-debug)"
+    if "main thread" in text:
+        return "it is just starting or ending"
     if "version" in text.lower() or "send commands" in text:
         return f"it runs another version of Python ({text}): use that version here"
     return f"it cannot be attached to ({text or type(error).__name__}): does it run Python 3.14 or newer?"

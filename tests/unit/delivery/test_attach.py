@@ -75,6 +75,17 @@ def test_the_program_goes_by_its_own_name(process: Any, where: str) -> None:
 
 
 @pytest.mark.skipif(not CAN, reason="needs sys.remote_exec")
+def test_one_after_the_other(process: Any) -> None:
+    """What still runs there of one must not take the next with it."""
+    for _ in range(10):
+        with pytest.raises(equip.AttachError, match="nothing is attached"):
+            equip.detach(process.pid)
+        equip.attach(process.pid, equip.before("no.such.module:f", "1")).detach()
+    equip.attach(process.pid, equip.before("__main__:work", "n")).detach()
+    assert process.stdout.readline() == "clean\n"
+
+
+@pytest.mark.skipif(not CAN, reason="needs sys.remote_exec")
 def test_a_mistake_in_a_snippet_changes_nothing(process: Any) -> None:
     with pytest.raises(equip.AttachError, match=r"\{nosuch\} is no field"):
         equip.attach(process.pid, equip.before("__main__:work", "print({nosuch})"))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ def _verified() -> Iterator[None]:
 
     inject = ModuleInjector.inject
 
-    def inject_and_verify(self: ModuleInjector, plan: Plan) -> CodeType:
-        made = inject(self, plan)
+    def inject_and_verify(self: ModuleInjector, plan: Plan, *rest: Any) -> CodeType:
+        made = inject(self, plan, *rest)
         verify_changed(made, self.code)
         return made
 

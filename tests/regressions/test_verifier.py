@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable
 from types import CodeType
 
@@ -29,9 +30,20 @@ class Asking(equip.MethodVisitor):
 
 
 class Blocks(equip.BlockVisitor):
+    """Puts a snippet at each block, and on each edge if asked to."""
+
+    def __init__(self, snippet: str, edges: bool = True) -> None:
+        self.snippet = snippet
+        self.edges = edges
+
+    def new_control_flow(self, cfg: equip.ControlFlow) -> None:
+        for edge in cfg.edges if self.edges else ():
+            with contextlib.suppress(equip.JoinPointError):
+                equip.SimpleRewriter(self.declaration).insert_on_edge(edge, self.snippet)
+
     def visit(self, block: equip.BasicBlock) -> None:
         with contextlib.suppress(equip.JoinPointError):
-            equip.SimpleRewriter(self.declaration).insert_at_block(block, "record('block')")
+            equip.SimpleRewriter(self.declaration).insert_at_block(block, self.snippet)
 
 
 def lines(snippet: str, only: Iterable[int] = range(1, 20)) -> Ask:
@@ -108,7 +120,8 @@ g.close()
 
 def test_code_between_send_and_yield_value() -> None:
     # Only 3.11 steps back from the YIELD_VALUE of a suspended frame to its SEND.
-    code = equip.instrument_code(compile(SENDING, "program.py", "exec"), Blocks(), verify=True)
+    visitor = Blocks("record('block')", edges=False)
+    code = equip.instrument_code(compile(SENDING, "program.py", "exec"), visitor, verify=True)
     events = [event for event in run(code) if event != "block"]
     assert events == [[1, "inner", 2], "inner"]
     outer = next(one for one in code.co_consts if getattr(one, "co_name", "") == "outer")
@@ -130,6 +143,12 @@ def test_the_iterator_of_a_comprehension_is_found_behind_other_instructions(sour
     # Of a comprehension that is a function, it is a parameter, and taken for an iterator without a look.
     made(source, lines(HANDLED))
     made(source, lines("for each in (): record(each)"))
+
+
+def test_a_loop_with_a_prefix_behind_other_code() -> None:
+    # From 3.13 on, exceptions of a generator are looked up at the code unit before the FOR_ITER: that is its prefix.
+    source = "def f(a):\n for x in a:\n" + "  x = x.b + x.c + x.d\n" * 40 + "  if x: a = 1"
+    equip.instrument_code(compile(source, "program.py", "exec"), Blocks(HANDLED), verify=True)
 
 
 # -- called wrong, and wrong ------------------------------------------------------------------------------------------
@@ -190,6 +209,39 @@ def test_a_generator_expression_suspends_only_where_it_is_a_generator() -> None:
     failing = "try: list(f(3))\nexcept TypeError: record(3)\n"
     source = "def f(a):\n return (1 // x for x in a)\n" + failing + "record(next(f([0])))"
     assert run(made(source, lambda rewriter: on_raise(rewriter, "record('raised')\nyield 5"))) == [3, "raised", 5]
+
+
+def test_a_block_of_a_return_out_of_an_except_clause() -> None:
+    # It began at POP_EXCEPT, with the value to be returned where the cleanup looks for the exception.
+    source = """
+def f(b):
+    try: g()
+    except ValueError:
+        return b
+try: record(f(['value']))
+except KeyError: record('raised')
+record(sys.exception())
+"""
+    code = equip.instrument_code(compile(source, "program.py", "exec"), Blocks("fail()"), verify=True)
+    seen: list[object] = []
+    for failing in range(1, 20):  # the n-th place behind the exception
+        calls: list[str] = []
+
+        def fail(calls: list[str] = calls, failing: int = failing) -> None:
+            calls += ["f"] * (sys._getframe(1).f_code.co_name == "f" and bool(calls))
+            if len(calls) == failing + 1 and sys._getframe(1).f_code.co_name == "f":
+                raise KeyError
+
+        def g(calls: list[str] = calls) -> None:
+            calls.append("g")
+            raise ValueError
+
+        events: list[object] = []
+        exec(code, {"__name__": "program", "record": events.append, "g": g, "fail": fail, "sys": sys})
+        assert events[1] is None
+        seen.append(events[0])
+    assert "raised" in seen
+    assert ["value"] in seen
 
 
 @pytest.mark.parametrize("snippet", ["yield 1", "return 1"])

@@ -68,7 +68,7 @@ class Coverage:
         if entered is not None:
             return self._around(covering, entered.depth)
         if self.raw[2 * unit] == _POP_EXCEPT:
-            return self._fitting(self._cleanup_left(unit), unit, covering) or covering or self.final
+            return self._cleanup_left(unit) or covering or self.final
         body = self._fitting(self._body_at(unit, covering) or self._empty_body_at(unit), unit, covering)
         if body is not None:
             return body
@@ -182,10 +182,9 @@ class Coverage:
             for handler in self.handlers
             if handler.lasti and self.raw[2 * handler.target] != _PUSH_EXC_INFO and not self.is_final(handler)
         ]
-        if len({handler.depth for handler in cleanups}) > 1:
-            depth = self._depth(unit)
-            cleanups = [handler for handler in cleanups if handler.depth == depth]
-        return max((handler for handler in cleanups if handler.end <= unit), key=lambda one: one.end, default=None)
+        depth = self._depth(unit)  # deeper where a value that is returned is below what POP_EXCEPT takes
+        cleanups = [handler for handler in cleanups if handler.end <= unit and handler.depth == depth]
+        return max(cleanups, key=lambda one: one.end, default=None)
 
     def _depth(self, unit: int) -> int:
         return self._depths_of_code().get(2 * unit, 0)

@@ -7,8 +7,9 @@ Code for a block goes before its first instruction, for all the ways into it; co
 leads to, for that way only, or before the instruction that leaves its block when that does nothing else. Both
 stand in the handler that a statement at the beginning of the block (that the edge leads to) would stand in.
 
-Nothing may stand before some instructions: RESUME, END_FOR and what belongs to it, END_SEND, NOT_TAKEN. Code goes
-behind them. Blocks of the prologue have their code where the body begins. No code can be on
+Nothing may stand before some instructions: RESUME, END_FOR and what belongs to it, END_SEND, NOT_TAKEN, a POP_EXCEPT
+with a value to be returned below the exception. Code goes behind them. Blocks of the prologue have their code where the
+body begins. No code can be on
 
 - an edge of the kind RAISE: nothing of the function runs any more (``JoinPoint.RAISE`` is for that);
 - an edge that leads to one of these instructions where there are others: from 3.12 on the edge of a SEND to an
@@ -44,6 +45,8 @@ _END_SEND = isa.OP.get("END_SEND", -1)
 _SEND = isa.OP["SEND"]
 _YIELD = isa.OP["YIELD_VALUE"]
 _POP_TOP = isa.OP["POP_TOP"]
+_POP_EXCEPT = isa.OP["POP_EXCEPT"]
+_SWAP = isa.OP["SWAP"]
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _HELD: Final = isa.ops("RESUME END_SEND NOT_TAKEN")
 
@@ -138,6 +141,8 @@ class FlowPlaces:
             opcode = raw[2 * at]
             if opcode == _END_FOR:
                 at += isa.LOOP_END
+            elif opcode == _POP_EXCEPT and at and raw[2 * at - 2] == _SWAP:
+                at += 1  # a return has left the handler: its value is where the cleanup would look for the exception
             elif opcode in _HELD or (opcode == _POP_TOP and raw[2 * at - 2] == _RETURN_GENERATOR):
                 at += 1 + isa.CACHES[opcode]
             else:

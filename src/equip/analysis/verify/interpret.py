@@ -146,7 +146,8 @@ class Interpretation:
         """What a called function raises is looked up at the code unit before the call."""
         assert self.handlers is not None
         handler = self.handlers[block - 1]
-        if handler is None or handler == self.handlers[block]:
+        is_prefixed = self.decoded.at[index] > self.decoded.starts[block]  # then the unit before it is its prefix
+        if handler is None or handler == self.handlers[block] or is_prefixed:
             return
         frame = self.frame
         if handler.depth > len(frame.stack) - 1:

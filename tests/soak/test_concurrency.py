@@ -227,7 +227,8 @@ def test_subinterpreters(tmp_path: Path) -> None:
     """Code rewritten on disk runs in other interpreters of the process, and equip itself does, at the same time."""
     (tmp_path / "shop.py").write_text("def double(n):\n    return 2 * n\n", encoding="utf-8")
     (tmp_path / "other.py").write_text("def value():\n    return 1\n", encoding="utf-8")
-    report = equip.Instrumentation(tmp_path / "shop.py").apply(equip.after("shop:double", "{return_value} += 1"), rewrite=True)
+    probe = equip.after("shop:double", "{return_value} += 1")
+    report = equip.Instrumentation(tmp_path / "shop.py").apply(probe, rewrite=True)
     assert len(report.instrumented) == 1
     script = f"import sys\nsys.path[:0] = {[str(tmp_path), *(one for one in sys.path if one)]!r}\n{SUBINTERPRETERS}"
     done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", script], capture_output=True, text=True)

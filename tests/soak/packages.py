@@ -37,7 +37,7 @@ PACKAGES = {
         package("click", "decorators, command lines", arguments=("-m", "not stress")),
         package("attrs", "classes made of source text", "attr attrs", needs=("hypothesis",)),
         package("jinja2", "templates compiled to Python", needs=("trio", "markupsafe")),
-        package("packaging", "parsers", needs=("pretend", "tomli_w", "hypothesis"), arguments=("-m", "not property")),
+        package("packaging", "parsers", tests=("tests/test_markers.py", "tests/test_requirements.py", "tests/test_utils.py"), needs=("pretend", "tomli_w", "hypothesis")),
         package("mistune", "regular expressions", explained={"*linear_time*": TIMED, "*quadratic*": TIMED}),
         package("markdown-it-py", "parsers", "markdown_it", needs=("mdurl", "linkify-it-py", "pytest-regressions")),
         package("pyparsing", "parsers, operators", arguments=("--ignore-glob=*diagram*",)),

@@ -62,6 +62,7 @@ OF_THE_LIBRARY = """
 _DESCRIBED = "describes a function's code: its variables, sizes and flags"
 EXPLAINED = {
     "*.GrammarTests.test_funcdef*": "compares co_varnames, in which the variables of probes stand",
+    "*.ReTests.test_regression_gh94675*": "gives a regular expression so many seconds, probes included",
     "*test_dis.*.test_info*": _DESCRIBED,
     "*test_dis.*.test_code_info*": _DESCRIBED,
     "*test_dis.*.test_show_code*": _DESCRIBED,

@@ -27,6 +27,8 @@ def package(name: str, kind: str, modules: str = "", **options: object) -> Packa
     return Package(name, kind, tuple((modules or name).split()), **options)  # type: ignore[arg-type]
 
 
+TIMED = "measures time, also that of probes"
+
 PACKAGES = {
     one.name: one
     for one in (
@@ -35,8 +37,8 @@ PACKAGES = {
         package("click", "decorators, command lines", arguments=("-m", "not stress")),
         package("attrs", "classes made of source text", "attr attrs", needs=("hypothesis",)),
         package("jinja2", "templates compiled to Python", needs=("trio", "markupsafe")),
-        package("packaging", "parsers", needs=("pretend", "tomli_w", "hypothesis"), arguments=("-m", "not property")),
-        package("mistune", "regular expressions"),
+        package("packaging", "parsers", tests=("tests/test_markers.py", "tests/test_requirements.py", "tests/test_utils.py"), needs=("pretend", "tomli_w", "hypothesis")),
+        package("mistune", "regular expressions", explained={"*linear_time*": TIMED, "*quadratic*": TIMED}),
         package("markdown-it-py", "parsers", "markdown_it", needs=("mdurl", "linkify-it-py", "pytest-regressions")),
         package("pyparsing", "parsers, operators", arguments=("--ignore-glob=*diagram*",)),
         package("werkzeug", "web", needs=("pytest-timeout", "markupsafe"), arguments=("--ignore=tests/test_serving.py",)),

@@ -73,11 +73,11 @@ def minimised(text: str, seconds: float = 60) -> str:
     start = 0
     while failing and time.monotonic() < end:
         candidates = list(_smaller(text))
-        for start in [*range(start, len(candidates), _AT_ONCE), *range(0, start, _AT_ONCE)]:
-            some = candidates[start : start + _AT_ONCE]
+        for at in [*range(start, len(candidates), _AT_ONCE), *range(0, start, _AT_ONCE)]:
+            some = candidates[at : at + _AT_ONCE]
             found = next((one for one, kind in zip(some, _kinds(some), strict=True) if kind == failing), None)
             if found is not None:
-                text = found
+                text, start = found, at
                 break
             if time.monotonic() > end:
                 break

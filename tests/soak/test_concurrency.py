@@ -223,12 +223,25 @@ print("errors", errors)
 """
 
 
+HASHES = "import hashlib; hashlib.sha256(b''); raise SystemExit\n"
+
+
 def test_subinterpreters(tmp_path: Path) -> None:
     """Code rewritten on disk runs in other interpreters of the process, and equip itself does, at the same time."""
     (tmp_path / "shop.py").write_text("def double(n):\n    return 2 * n\n", encoding="utf-8")
     (tmp_path / "other.py").write_text("def value():\n    return 1\n", encoding="utf-8")
-    report = equip.Instrumentation(tmp_path / "shop.py").apply(equip.after("shop:double", "{return_value} += 1"), rewrite=True)
+    probe = equip.after("shop:double", "{return_value} += 1")
+    report = equip.Instrumentation(tmp_path / "shop.py").apply(probe, rewrite=True)
     assert len(report.instrumented) == 1
-    script = f"import sys\nsys.path[:0] = {[str(tmp_path), *(one for one in sys.path if one)]!r}\n{SUBINTERPRETERS}"
-    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", script], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "errors []\n"), done.stderr[-3000:]
+    done = in_child(SUBINTERPRETERS, tmp_path)
+    assert done.stdout == "errors []\n", done.stderr[-3000:]
+    if done.returncode:
+        # OpenSSL's hashes alone have 3.12.1 abort when such an interpreter has ended.
+        hashes = in_child(SUBINTERPRETERS.replace("import shop\n", HASHES), tmp_path)
+        assert done.returncode == hashes.returncode, done.stderr[-3000:]
+
+
+def in_child(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = [str(folder), *(one for one in sys.path if one)]
+    command = [sys.executable, "-c", f"import sys\nsys.path[:0] = {path!r}\n{script}"]
+    return subprocess.run(command, capture_output=True, text=True)

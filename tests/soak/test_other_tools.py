@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bdb
 import io
 import json
-import pdb
+import pdb  # noqa: T100
 import subprocess
 import sys
 import types
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import equip
+from oracle.batches import environment
 
 PROGRAM = '''
 def total(prices, rate=1):
@@ -63,13 +65,13 @@ class Everywhere(equip.MethodVisitor):
 
     def visit(self, decl: equip.MethodDeclaration) -> None:
         rewriter = equip.SimpleRewriter(decl)
-        rewriter.insert_before("first = [{arguments}]\\nsecond = first\\nif second:\\n    third = 1")
-        rewriter.insert_after("first = {return_value}\\nsecond = 3")
+        rewriter.insert_before("first = [{arguments}]\nsecond = first\nif second:\n    third = 1")
+        rewriter.insert_after("first = {return_value}\nsecond = 3")
         if self.on_raise:
             rewriter.insert_on_raise("seen = {exception}")
         for line in range(decl.start_lineno, decl.end_lineno + 1):
             try:
-                rewriter.insert_at_line(line, "one = {lineno}\\ntry:\\n    two = one\\nexcept TypeError:\\n    pass")
+                rewriter.insert_at_line(line, "one = {lineno}\ntry:\n    two = one\nexcept TypeError:\n    pass")
             except equip.JoinPointError:
                 continue
 
@@ -85,6 +87,7 @@ def program(path: str, *, instrumented: bool, on_raise: bool = False) -> dict[st
 
 def stepped(path: str, commands: str, **how: bool) -> str:
     """What pdb shows while ``main`` is debugged."""
+    bdb.Breakpoint.clearBreakpoints()
     names, out = program(path, **how), io.StringIO()
     debugger = pdb.Pdb(stdin=io.StringIO(commands), stdout=out, nosigint=True)
     debugger.use_rawinput = 0
@@ -102,7 +105,7 @@ def path(tmp_path: Path) -> str:
 def test_pdb_steps_through_the_same_lines(path: str) -> None:
     commands = "step\n" * 90 + "continue\n"
     plain = stepped(path, commands, instrumented=False)
-    assert plain.count("(Pdb)") > 60
+    assert plain.count("(Pdb)") > 50
     assert stepped(path, commands, instrumented=True) == plain
 
 
@@ -116,11 +119,12 @@ def test_pdb_steps_through_lines_of_the_program_only(path: str) -> None:
 
 
 def test_breakpoints_stop_as_often_and_see_variables(path: str) -> None:
-    commands = f"break {path}:8\nbreak total\ncontinue\np prices, rate\ncontinue\np result, price\nup\ncontinue\np price\ncontinue\n"
+    steps = (f"break {path}:8", "break total", "c", "p prices, rate", "c", "p result, price", "up", "c", "p price", "c")
+    commands = "".join(f"{one}\n" for one in steps)
     plain = stepped(path, commands, instrumented=False)
     assert "([1, -1, 2], 1)" in plain
     assert "(0, 1)" in plain
-    assert stepped(path, commands, instrumented=True).replace(" at 0x", "") == plain.replace(" at 0x", "")
+    assert stepped(path, commands, instrumented=True) == plain
 
 
 COVERED = """
@@ -135,8 +139,13 @@ import program
 found = program.main()
 measured.stop()
 path = program.__file__
-data = measured.get_data()
-print(json.dumps([measured.analysis2(path)[1:4], sorted(data.arcs(path) or ()), sorted(data.lines(path)), found]))
+told = [measured.analysis2(path)[1:4], sorted(measured.get_data().lines(path)), found]
+if kind == "branch":
+    measured.json_report(outfile=folder + "/report.json")
+    with open(folder + "/report.json") as file:
+        (only,) = json.load(file)["files"].values()
+    told += [only["executed_branches"], only["missing_branches"], only["summary"]]
+print(json.dumps(told))
 """
 
 
@@ -157,7 +166,7 @@ def test_coverage_is_the_same(path: str, core: str, kind: str) -> None:
     report = equip.Instrumentation(path).apply(Everywhere(on_raise=False), rewrite=True)
     assert len(report.instrumented) == 1
     assert covered() == plain
-    assert plain[2]
+    assert plain[1]
 
 
 CONFTEST = """
@@ -190,7 +199,7 @@ def test_assertions_are_rewritten(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "assert 4 == 5" in done.stdout
     assert "where 4 = " in done.stdout

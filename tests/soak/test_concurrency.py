@@ -245,3 +245,31 @@ def in_child(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     path = [str(folder), *(one for one in sys.path if one)]
     command = [sys.executable, "-c", f"import sys\nsys.path[:0] = {path!r}\n{script}"]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_tuples_that_are_being_made(shop: Any) -> None:
+    """Whoever looks at all objects must not hold a tuple that another thread still makes: it could not go on."""
+    stop, errors = threading.Event(), []
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                assert len(tuple(n for n in range(300))) == 300
+        except BaseException as error:
+            errors.append(repr(error))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + 2
+        while time.monotonic() < end and not errors:
+            equip.patch(shop.plain, everything()).undo()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+    assert not errors

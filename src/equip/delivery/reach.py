@@ -5,8 +5,12 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from itertools import chain, compress, starmap, tee
+from operator import is_
 from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 from equip.errors import PatchError
 
@@ -61,8 +65,8 @@ def _below(target: object) -> tuple[object, ...]:
 def functions_in(modules: Sequence[ModuleType]) -> list[list[FunctionType]]:
     """All functions that live in the namespace of each module; one look at all there is serves them together."""
     found: dict[int, dict[FunctionType, None]] = {id(vars(module)): {} for module in modules}
-    for one in gc.get_objects():
-        if type(one) is FunctionType and id(one.__globals__) in found:
+    for one in _functions_among(gc.get_objects):
+        if id(one.__globals__) in found:
             found[id(one.__globals__)][one] = None
     for module in modules:  # Objects that were frozen (``gc.freeze``) are not among the others.
         namespace = vars(module)
@@ -110,5 +114,19 @@ def functions_with(codes: Collection[CodeType]) -> list[FunctionType]:
     """All functions in the process that run one of the code objects, which are told apart by identity."""
     wanted = {id(code) for code in codes}
     # Each reference that there is would be compared with each of the code objects.
-    found = gc.get_referrers(*codes) if len(codes) <= _FEW else gc.get_objects()
-    return [one for one in found if type(one) is FunctionType and id(one.__code__) in wanted]
+    is_few = len(codes) <= _FEW
+    found = _functions_among(gc.get_referrers, *codes) if is_few else _functions_among(gc.get_objects)
+    return [one for one in found if id(one.__code__) in wanted]
+
+
+def _functions_among(look: Callable[..., list[Any]], *arguments: CodeType) -> list[FunctionType]:
+    """The functions among what ``gc`` finds, in one call that lets no other thread run.
+
+    A tuple that another thread is still making is among it, too: while someone else refers to it, that thread cannot
+    go on (``SystemError``). So nothing that holds what was found has a name here.
+    """
+    return list(compress(*_with_tests(*tee(chain.from_iterable(starmap(look, (arguments,)))))))
+
+
+def _with_tests(found: Iterator[Any], again: Iterator[Any]) -> tuple[Iterator[Any], Iterator[bool]]:
+    return found, map(partial(is_, FunctionType), map(type, again))

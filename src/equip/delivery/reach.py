@@ -15,7 +15,8 @@ from typing import Any
 from equip.errors import PatchError
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_FEW = 4
+_FEW = 300
+"""For so many code objects at most, all that refers to one of them is looked for."""
 _HOLDERS = (staticmethod, classmethod, MethodType)
 _CALLERS = (functools.partial, functools.partialmethod, functools.cached_property, functools.singledispatchmethod)
 
@@ -65,7 +66,7 @@ def _below(target: object) -> tuple[object, ...]:
 def functions_in(modules: Sequence[ModuleType]) -> list[list[FunctionType]]:
     """All functions that live in the namespace of each module; one look at all there is serves them together."""
     found: dict[int, dict[FunctionType, None]] = {id(vars(module)): {} for module in modules}
-    for one in _functions_among(gc.get_objects):
+    for one in _functions_among(gc.get_referrers, *map(vars, modules)):
         if id(one.__globals__) in found:
             found[id(one.__globals__)][one] = None
     for module in modules:  # Objects that were frozen (``gc.freeze``) are not among the others.
@@ -113,13 +114,13 @@ def _reason(target: object) -> str:
 def functions_with(codes: Collection[CodeType]) -> list[FunctionType]:
     """All functions in the process that run one of the code objects, which are told apart by identity."""
     wanted = {id(code) for code in codes}
-    # Each reference that there is would be compared with each of the code objects.
+    # Each reference that there is would be compared with each of many code objects, which takes long.
     is_few = len(codes) <= _FEW
     found = _functions_among(gc.get_referrers, *codes) if is_few else _functions_among(gc.get_objects)
     return [one for one in found if id(one.__code__) in wanted]
 
 
-def _functions_among(look: Callable[..., list[Any]], *arguments: CodeType) -> list[FunctionType]:
+def _functions_among(look: Callable[..., list[Any]], *arguments: object) -> list[FunctionType]:
     """The functions among what ``gc`` finds, in one call that lets no other thread run.
 
     A tuple that another thread is still making is among it, too: while someone else refers to it, that thread cannot

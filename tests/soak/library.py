@@ -15,17 +15,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from soak.everywhere import instrument
-from soak.outcomes import Outcomes, Row, compare
+from soak.outcomes import Outcomes, Row, add_common_options, compare, run_in_scratch
 from soak.suites import SIGNALLED
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
@@ -178,19 +176,10 @@ def _run_twice(row: Row, name: str, copy: Path, scratch: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compares CPython's own tests, the library plain and instrumented.")
     parser.add_argument("modules", nargs="*", default=[*OF_THE_LANGUAGE, *OF_THE_LIBRARY])
-    parser.add_argument("--row", type=Path, help="write the figures to this file, as JSON")
     parser.add_argument("--seconds", type=float, default=3600, help="start no module after this time")
-    parser.add_argument("--scratch", type=Path, help="work here, and keep it")
+    add_common_options(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="equip-soak-") as folder:
-        scratch = options.scratch or Path(folder)
-        if options.scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
-        row = run_modules(options.modules, options.seconds, scratch.absolute())
-    print(json.dumps(asdict(row), indent=1))
-    if options.row:
-        options.row.write_text(json.dumps(asdict(row)), encoding="utf-8")
-    return 0 if row.is_good else 1
+    return run_in_scratch(options, lambda scratch: run_modules(options.modules, options.seconds, scratch))
 
 
 if __name__ == "__main__":

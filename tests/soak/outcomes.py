@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import fnmatch
+import json
 import re
+import shutil
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 Outcomes = dict[str, str]
@@ -67,3 +71,26 @@ def compare(row: Row, plain: Outcomes, instrumented: Outcomes, explained: Mappin
             row.differences.append(f"{name}: {was}, {now}")
         else:
             row.explained.append(f"{name}: {reason}")
+
+
+# -- as programs -------------------------------------------------------------------------------------------------
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """The options of all programs that make a row."""
+    parser.add_argument("--row", type=Path, help="write the figures to this file, as JSON")
+    parser.add_argument("--scratch", type=Path, help="work here, and keep it")
+
+
+def run_in_scratch(options: argparse.Namespace, run: Callable[[Path], Row]) -> int:
+    """Run in a scratch folder, show and keep the row. The exit status: 0 if it is good."""
+    with tempfile.TemporaryDirectory(prefix="equip-soak-") as folder:
+        scratch = options.scratch or Path(folder)
+        if options.scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+        row = run(scratch.absolute())
+    print(json.dumps(asdict(row), indent=1))
+    if options.row:
+        options.row.write_text(json.dumps(asdict(row)), encoding="utf-8")
+    return 0 if row.is_good else 1

@@ -17,9 +17,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
-from dataclasses import asdict
 from importlib import metadata, util
 from pathlib import Path
 
@@ -27,7 +25,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from soak.everywhere import Made, count_hits, put_counter
-from soak.outcomes import Outcomes, Row, compare, read_junit
+from soak.outcomes import Outcomes, Row, add_common_options, compare, read_junit, run_in_scratch
 from soak.packages import PACKAGES, Package
 
 HERE = Path(__file__).resolve().parent
@@ -183,19 +181,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compares the test suite of a package, plain and instrumented.")
     parser.add_argument("package", choices=sorted(PACKAGES))
     parser.add_argument("--sources", type=Path, required=True, help="the folder of source distributions")
-    parser.add_argument("--row", type=Path, help="write the figures to this file, as JSON")
-    parser.add_argument("--scratch", type=Path, help="work here, and keep it")
+    add_common_options(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="equip-soak-") as folder:
-        scratch = options.scratch or Path(folder)
-        if options.scratch:
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(parents=True)
-        row = run_suite(PACKAGES[options.package], options.sources.absolute(), scratch.absolute())
-    print(json.dumps(asdict(row), indent=1))
-    if options.row:
-        options.row.write_text(json.dumps(asdict(row)), encoding="utf-8")
-    return 0 if row.is_good else 1
+    sources = options.sources.absolute()
+    return run_in_scratch(options, lambda scratch: run_suite(PACKAGES[options.package], sources, scratch))
 
 
 if __name__ == "__main__":

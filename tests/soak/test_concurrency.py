@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import subprocess
 import sys
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,37 +87,48 @@ def use(shop: Any) -> list[object]:
     return found
 
 
-def test_threads_and_patches_in_any_order(shop: Any) -> None:
-    expected, clean = use(shop), {n: f.__code__ for n, f in vars(shop).items() if hasattr(f, "__code__")}
-    stop, errors, rounds = threading.Event(), [], [0]
+@contextlib.contextmanager
+def at_work(work: Callable[[], None], count: int, interval: float) -> Iterator[list[str]]:
+    """Threads that do some work over and over, switched often; what it raises is in the list."""
+    stop, errors = threading.Event(), []
 
-    def work() -> None:
+    def repeat() -> None:
         try:
             while not stop.is_set():
-                found = use(shop)
-                rounds[0] += 1
-                if found != expected:
-                    errors.append(repr(found))
+                work()
         except BaseException as error:
             errors.append(repr(error))
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(interval)
+    threads = [threading.Thread(target=repeat) for _ in range(count)]
     try:
         for thread in threads:
             thread.start()
+        yield errors
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(before)
+
+
+def test_threads_and_patches_in_any_order(shop: Any) -> None:
+    expected, clean = use(shop), {n: f.__code__ for n, f in vars(shop).items() if hasattr(f, "__code__")}
+    rounds = [0]
+
+    def work() -> None:
+        found = use(shop)
+        rounds[0] += 1
+        assert found == expected, found
+
+    with at_work(work, 4, 1e-5) as errors:
         end, dice = time.monotonic() + 1.5, random.Random(3)
         while time.monotonic() < end:
             patches = [equip.patch(shop, one) for one in everything()]
             dice.shuffle(patches)
             for patch in patches:
                 patch.undo()
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        sys.setswitchinterval(interval)
     assert not errors
     assert rounds[0]
     assert all(getattr(shop, name).__code__ is code for name, code in clean.items())
@@ -250,27 +262,12 @@ def in_child(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("whole", [False, True])
 def test_tuples_that_are_being_made(shop: Any, whole: bool) -> None:
     """Whoever looks at all objects must not hold a tuple that another thread still makes: it could not go on."""
-    stop, errors = threading.Event(), []
 
     def work() -> None:
-        try:
-            while not stop.is_set():
-                assert len(tuple(n for n in range(300))) == 300
-        except BaseException as error:
-            errors.append(repr(error))
+        assert len(tuple(n for n in range(300))) == 300
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    try:
-        for thread in threads:
-            thread.start()
+    with at_work(work, 3, 1e-6) as errors:
         end = time.monotonic() + 2
         while time.monotonic() < end and not errors:
             equip.patch(shop if whole else shop.plain, everything()).undo()
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        sys.setswitchinterval(interval)
     assert not errors

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
 
 import pytest
@@ -242,6 +243,123 @@ record(sys.exception())
         seen.append(events[0])
     assert "raised" in seen
     assert ["value"] in seen
+
+
+class Failure(Exception):
+    pass
+
+
+def failing_everywhere(code: CodeType) -> Iterator[list[object]]:
+    """What a program records when ``fail()`` raises: once for each time that the program comes to it."""
+    for failing in itertools.count(1):
+        events: list[object] = []
+        came = 0
+
+        def fail(failing: int = failing) -> None:
+            nonlocal came
+            came += 1
+            if came == failing:
+                raise Failure
+
+        with contextlib.suppress(Failure):
+            exec(code, {"__name__": "program", "record": events.append, "fail": fail, "Failure": Failure})
+        if came < failing:
+            return
+        yield events
+
+
+COMPREHENSION = """
+def f(b, {captured}):
+    y = "own"
+    try:
+        a = [
+            1 // y
+            for y in
+            b if
+            y or b]
+    except (ArithmeticError, Failure):
+        pass
+    record(y)
+f([1, 2])
+f([1, 0])
+"""
+FAILING: dict[str, Callable[[], equip.Visitor]] = {
+    "lines": lambda: Asking(lines("fail()")),
+    "blocks": lambda: Blocks("fail()", edges=False),
+    "blocks and edges": lambda: Blocks("fail()"),
+}
+
+
+@pytest.mark.parametrize("captured", ["", "get=lambda: 0", "*, get=None"])
+@pytest.mark.parametrize("where", FAILING)
+def test_a_snippet_that_fails_in_a_comprehension_leaves_the_variables_restored(where: str, captured: str) -> None:
+    # From 3.12 on. It failed between the handler of the comprehension and the restores, or where the compiler, knowing
+    # that nothing raises there, has left a gap in the handler's range.
+    source = COMPREHENSION.format(captured=captured)
+    if "None" in captured:
+        source = source.replace('"own"', '"own"\n    get = lambda: y')
+    code = equip.instrument_code(compile(source, "program.py", "exec"), FAILING[where](), verify=True)
+    results = list(failing_everywhere(code))
+    assert len(results) > 10
+    assert {one for events in results for one in events} == {"own"}
+
+
+def test_a_place_where_an_exception_edge_leads_to_the_restores() -> None:
+    code = equip.instrument_code(compile(COMPREHENSION.format(captured=""), "program.py", "exec"), Blocks("fail()"))
+    function = next(one for one in code.co_consts if isinstance(one, CodeType))
+    assert equip.check(function) == ()
+
+
+def test_a_line_of_an_empty_try_has_the_handler_that_fits_the_stack() -> None:
+    # The body of the inner `try` is there three times, with no, one and two values on the stack.
+    source = """
+def f(a):
+    try:
+        if a:
+            return [a]
+    except ValueError:
+        pass
+    finally:
+        try:
+            pass
+        finally:
+            record("inner")
+for a in 1, 0:
+    try: record(f(a))
+    except Failure: record("failed")
+"""
+    code = made(source, lines("fail()"))
+    for events in failing_everywhere(code):
+        assert events in (
+            ["inner", [1], "inner", None],
+            ["inner", "failed", "inner", None],
+            ["inner", [1], "inner", "failed"],
+            ["failed", "inner", None],  # before the `try`, or behind the record
+            ["inner", [1], "failed"],
+        )
+
+
+@pytest.mark.parametrize("statement", ["record(b)", "record((a, b))", "c = a; record(b)", "b, a = b - 0, 5"])
+def test_the_handler_of_an_empty_try_looks_whether_locals_are_bound(statement: str) -> None:
+    # The compiler takes that handler for code that nothing reaches, and leaves the checks out.
+    source = f"""
+def f(a):
+    try:
+        pass
+    except Failure:
+        {statement}
+        del a
+    record(a)
+    b = 1
+try: f("a")
+except UnboundLocalError as error: record(error.name or str(error))
+"""
+    for events in failing_everywhere(made(source, lines("fail()", only=(4,)))):
+        assert len(events) == 1
+        assert "'b'" in str(events[0])
+    source = source.replace(statement, "pass")
+    for events in failing_everywhere(made(source, lines("fail()", only=(4,)))):
+        assert "'a'" in str(events[0])
 
 
 @pytest.mark.parametrize("snippet", ["yield 1", "return 1"])

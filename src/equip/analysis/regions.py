@@ -8,16 +8,19 @@ has a variable of the same name, cell or not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
 from equip.analysis.depths import stack_depths
 from equip.code import exceptions
+from equip.code.exceptions import Handler
 from equip.code.instruction import Instruction, instructions
 
 _CLEAR = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 _SAVING = frozenset({_CLEAR, isa.OP["MAKE_CELL"]})
+_SWAP = isa.OP["SWAP"]
 _STORES = isa.ops("STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST")
 _TWO_STORES = isa.ops("STORE_FAST_STORE_FAST")
 
@@ -64,14 +67,67 @@ def _named(instruction: Instruction) -> tuple[str, ...]:
     return ()
 
 
+class Unprotected(NamedTuple):
+    """Where an exception would leave a region without the variables being restored. Positions are code units."""
+
+    covered: dict[int, Handler]
+    """For what the handler that restores them does not cover, but could: that handler."""
+    restored: dict[int, int]
+    """For the instructions of that handler: the one at which they are."""
+
+
+def unprotected(code: CodeType) -> Unprotected:
+    """The places inside regions at which the compiler, knowing that nothing there raises, has no handler."""
+    found = instructions(code)
+    result = Unprotected({}, {})
+    for walk, first, names in _walks(code, found):  # the inner ones last
+        uncovered: dict[int, Instruction] = {}
+        walk.run(first, names, {}, uncovered)
+        restoring = min(walk.entered, key=_depth, default=None)
+        if restoring is None:
+            continue
+        _taken(uncovered, found[first].end // 2)  # the other saves
+        units, end = _taken(uncovered, restoring.target)
+        result.restored.update(dict.fromkeys(units, end))
+        for at, instruction in uncovered.items():
+            is_swapped = found[walk.positions[instruction.offset] - 1].opcode == _SWAP
+            if walk.depths[instruction.offset] >= restoring.depth and not is_swapped:
+                result.covered[at] = restoring
+    return result
+
+
+def _taken(uncovered: dict[int, Instruction], unit: int) -> tuple[list[int], int]:
+    """Take out what follows one another from ``unit`` on; the units, and the one behind."""
+    units = []
+    while unit in uncovered:
+        units.append(unit)
+        unit = uncovered.pop(unit).end // 2
+    return units, unit
+
+
+_depth = attrgetter("depth")
+
+
 _Inside = dict[int, tuple[frozenset[str], frozenset[str]]]
 
 
 def _regions(code: CodeType, found: tuple[Instruction, ...]) -> _Inside:
     """By offset: the names that are a comprehension's, for the first and for the second operand."""
     inside: _Inside = {}
-    if _CLEAR < 0 or _CLEAR not in code.co_code[::2]:
-        return inside
+    for walk, first, names in _walks(code, found):
+        walk.run(first, names, inside, {})
+    return inside
+
+
+def has_regions(code: CodeType) -> bool:
+    """Whether there are inlined comprehensions that save variables."""
+    return _CLEAR >= 0 and _CLEAR in code.co_code[::2]
+
+
+def _walks(code: CodeType, found: tuple[Instruction, ...]) -> Iterator[tuple[_Walk, int, frozenset[str]]]:
+    """Each region with the position of its first save and the names that it saves."""
+    if not has_regions(code):
+        return
     depths = stack_depths(code)
     handlers = exceptions.decode(code.co_exceptiontable)
     positions = {instruction.offset: i for i, instruction in enumerate(found)}
@@ -84,10 +140,9 @@ def _regions(code: CodeType, found: tuple[Instruction, ...]) -> _Inside:
                 names.add(str(found[i].argval))
             i += 1
         if names and found[first].offset in depths:
-            walk = _Walk(found, positions, depths, handlers, depths[found[first].offset], len(names))
-            walk.run(first, frozenset(names), inside)
+            walk = _Walk(found, positions, depths, handlers, depths[found[first].offset], len(names), set())
+            yield walk, first, frozenset(names)
         i += not names
-    return inside
 
 
 class _Walk(NamedTuple):
@@ -96,18 +151,28 @@ class _Walk(NamedTuple):
     found: tuple[Instruction, ...]
     positions: dict[int, int]
     depths: dict[int, int]
-    handlers: list[exceptions.Handler]
+    handlers: list[Handler]
     depth: int
     """Before the first save: the iterator of the comprehension is on top."""
     saved: int
+    entered: set[Handler]
+    """The handlers that are found inside."""
 
-    def run(self, first: int, names: frozenset[str], inside: _Inside) -> None:
+    def run(self, first: int, names: frozenset[str], inside: _Inside, uncovered: dict[int, Instruction]) -> None:
+        """Fill in what is inside, by offset, and which instructions no handler inside covers, by code unit."""
         pending, seen = [(first, names)], {(first, names)}
         while pending:
             i, state = pending.pop()
             instruction = self.found[i]
             after = self._mark(instruction, state, inside)
-            for offset, following in self._successors(instruction, state, after):
+            handler = self._handler(instruction)
+            ways = list(self._successors(instruction, after))
+            if handler is not None:
+                self.entered.add(handler)
+                ways.append((2 * handler.target, state))
+            elif i != first:
+                uncovered[instruction.offset // 2] = instruction
+            for offset, following in ways:
                 step = (self.positions[offset], following)
                 if following and step not in seen:
                     seen.add(step)
@@ -130,14 +195,16 @@ class _Walk(NamedTuple):
         """A store with the iterator gone from the stack is the restore of its variable."""
         return state - {name} if depth <= self.depth + self.saved + 1 else state
 
-    def _successors(
-        self, instruction: Instruction, state: frozenset[str], after: frozenset[str]
-    ) -> Iterator[tuple[int, frozenset[str]]]:
+    def _successors(self, instruction: Instruction, after: frozenset[str]) -> Iterator[tuple[int, frozenset[str]]]:
         if instruction.target is not None:
             yield instruction.target, after
         if instruction.opcode not in isa.NO_FALLTHROUGH:
             yield instruction.end, after
+
+    def _handler(self, instruction: Instruction) -> Handler | None:
+        """The handler inside the region that covers an instruction."""
         unit = instruction.offset // 2
         for handler in self.handlers:
             if handler.start <= unit < handler.end and handler.depth >= self.depth:
-                yield 2 * handler.target, state
+                return handler
+        return None

@@ -18,6 +18,9 @@ _PLAIN = (str, bytes, type(None), bool, type(Ellipsis), int)
 _QUIETLY_EQUAL = not sys.flags.bytes_warning
 """Whether comparing text with bytes is no offence (``python -b``)."""
 
+_MANY = 16
+"""From how many additional constants on they are looked up in an index."""
+
 
 def constant_key(value: object) -> object:
     """A key that is equal for constants which the compiler would merge, and for no others."""
@@ -44,6 +47,7 @@ class Pools(Resolver):
         self._locals_added = locals_added
         self._cells_added = cells_added
         self._slots: dict[str, int] | None = None
+        self._indices: dict[object, int] | None = None
 
     @property
     def _has_docstring(self) -> bool:
@@ -99,6 +103,8 @@ class Pools(Resolver):
 
     def const(self, value: object) -> int:
         consts = self.consts
+        if len(consts) - len(self.code.co_consts) >= _MANY:
+            return self._const_among_many(value)
         kind = type(value)
         if _QUIETLY_EQUAL and kind in _PLAIN and value not in consts:
             pass  # the most frequent case, at C speed
@@ -118,6 +124,19 @@ class Pools(Resolver):
                 consts.append(None)  # the first constant of a function would be taken for its docstring
         consts.append(value)  # type: ignore[union-attr]
         return len(consts) - 1
+
+    def _const_among_many(self, value: object) -> int:
+        """``const`` where so many are added that it pays to have an index of them."""
+        consts = self.consts
+        if self._indices is None:
+            first = 1 if self._has_docstring else 0
+            self._indices = {}
+            for index, found in enumerate(consts[first:], first):
+                self._indices.setdefault(constant_key(found), index)
+        index = self._indices.setdefault(constant_key(value), len(consts))
+        if index == len(consts):
+            consts.append(value)  # type: ignore[union-attr]
+        return index
 
     def load_const(self, value: object) -> tuple[int, int]:
         if isa.SMALL_INTS and type(value) is int and 0 <= value <= 255:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from types import CodeType
 
 from equip import isa
 from equip.analysis.depths import stack_depths
+from equip.analysis.regions import Unprotected, has_regions, unprotected
 from equip.code import exceptions
 from equip.code.edit import INHERIT, Inherit
 from equip.code.exceptions import Handler
@@ -35,6 +37,7 @@ class Coverage:
         self._depths: dict[int, int] | None = None
         self._unused: dict[int, list[int]] | None = None
         self._copies: dict[int, list[Handler]] = {}
+        self._has_regions = has_regions(code)
         self._sorted: list[int] | None = None
 
     def is_final(self, handler: Handler | None) -> bool:
@@ -53,18 +56,35 @@ class Coverage:
         around = self.of_statement(place)
         return INHERIT if at == place and around is self.at(place) else around
 
+    def wakes(self, covered: Handler | Inherit | None) -> bool:
+        """Whether a statement in the range of this handler makes it one that can be reached.
+
+        The compiler left no instruction in its range that it took for one that raises, and so thought that nothing
+        comes there: what it knows about locals does not hold behind it.
+        """
+        if not self._unused or not isinstance(covered, Handler):
+            return False
+        return any(covered.target in targets for targets in self._unused.values())
+
     def of_statement(self, unit: int) -> Handler | None:
         """The handler around a statement before the instruction at ``unit``.
 
         It differs from ``at`` in a few places. The NOP of a ``try:`` line is in no range, not even that of the
         ``try`` around it. A ``break``, a ``continue`` and the ``return`` of a constant have left the ``try`` when
         their first instruction is reached, and the ``except`` clause when that is POP_EXCEPT. At the first
-        instruction of a handler the stack is not yet what the handler's own cleanup expects.
+        instruction of a handler the stack is not yet what the handler's own cleanup expects. Some instructions of
+        a comprehension, of which the compiler knows that they do not raise, are not in the range of its handler.
         """
         if not self.handlers:
             return None
-        covering = self.at(unit)
         entered = self._entries.get(unit)
+        if self._has_regions:
+            regions = self._unprotected
+            if unit in regions.covered:
+                return regions.covered[unit]
+            if entered is not None and unit in regions.restored:
+                return entered  # on the way to the restores: when it raises, too, they are what comes next
+        covering = self.at(unit)
         if entered is not None:
             return self._around(covering, entered.depth)
         if self.raw[2 * unit] == _POP_EXCEPT:
@@ -142,11 +162,15 @@ class Coverage:
         if line is None:
             return None
         following = self._line_after(line)
-        # The compiler may have made several copies of the body: the handler of this one is behind it.
-        target = next((at for at in unused.get(following, ()) if at > unit), None)
-        if target is None or not self._is_reached(unit):
+        depths = self._depths_of_code()
+        depth = depths.get(2 * unit)
+        if depth is None:
             return None
-        return Handler(unit, unit + 1, target, self._depth(unit), False)
+        # The compiler may have made several copies of the body, some with a value to be returned on the stack: the
+        # handler of this one is behind it, and the exception comes on top of what is on the stack here.
+        behind = (at for at in unused.get(following, ()) if at > unit and depths.get(2 * at) == depth + 1)
+        target = next(behind, None)
+        return None if target is None else Handler(unit, unit + 1, target, depth, False)
 
     def _line_after(self, line: int) -> int:
         """The next line that has code, 0 behind the last."""
@@ -189,13 +213,14 @@ class Coverage:
     def _depth(self, unit: int) -> int:
         return self._depths_of_code().get(2 * unit, 0)
 
-    def _is_reached(self, unit: int) -> bool:
-        return 2 * unit in self._depths_of_code()
-
     def _depths_of_code(self) -> dict[int, int]:
         if self._depths is None:
             self._depths = stack_depths(self.code)
         return self._depths
+
+    @cached_property
+    def _unprotected(self) -> Unprotected:
+        return unprotected(self.code)
 
     def _line(self, unit: int) -> int | None:
         if self._lines is None:

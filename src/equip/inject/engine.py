@@ -17,7 +17,6 @@ from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
-from equip.inject.coverage import Coverage
 from equip.inject.flow import AT, Spot, spots_of_line
 from equip.inject.light import find_light, linked, linked_at_ends, use_of
 from equip.inject.nested import at_home
@@ -32,6 +31,7 @@ from equip.inject.variables import (
     changed_variables,
     own_loads,
     own_returned_values,
+    unbindable,
 )
 
 _OP = isa.OP
@@ -124,7 +124,8 @@ class _Injection:
         """Locals of the function that become cells."""
         self.cells: set[str] = set()
         """Variables that some snippet captures: plain locals of the function, private names, symbols of values."""
-        self._coverage: Coverage | None = None
+        self.checked: Collection[str] = ()
+        """Locals of which loads have to look whether they are bound."""
         self._taken: set[str] | None = None
         self._depths: dict[int, int] | None = None
         self._line_of: list[int] | None = None
@@ -137,12 +138,6 @@ class _Injection:
                     self.placed.append((insertion, bound))
                 else:
                     self.at.setdefault(insertion.location, []).append(bound)
-
-    @property
-    def coverage(self) -> Coverage:
-        if self._coverage is None:
-            self._coverage = Coverage(self.code)
-        return self._coverage
 
     # -- names -----------------------------------------------------------------------------------------
 
@@ -248,11 +243,11 @@ class _Injection:
         if not (self.edits or self.guards):
             return link(self.code, children=children)
         pools: Pools | None = None
-        if self.locals_added or self.cells_added or self.converted:
+        if self.locals_added or self.cells_added or self.converted or self.checked:
             added = [name for name in self.locals_added.values() if name not in self.cells_added]
             cells = [*self.converted, *self.cells_added]
             pools = Pools(self.code, added, cells)
-            self.edits += changed_variables(self.code, pools, self.converted, self.rewritten)
+            self.edits += changed_variables(self.code, pools, self.converted, self.rewritten, self.checked)
             self.edits = cell_prologue(self.code, cells) + self.edits
         return link(
             self.code,
@@ -290,7 +285,7 @@ class _Injection:
     def _at_entry(self, bounds: Sequence[Bound]) -> None:
         target = self.target
         at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
-        covered = self.coverage.final if target.is_suspendable else None
+        covered = self.target.coverage.final if target.is_suspendable else None
         depth = places.entry_depth(self.code) if target.is_suspendable else 0
         line = self.code.co_firstlineno
         for bound in bounds:
@@ -350,17 +345,19 @@ class _Injection:
             own_loads(self.code, stored, self.rewritten)
         found: list[tuple[tuple[int, int], Edit]] = []
         uses: dict[object, Use] = {}
-        coverage = self.coverage
+        coverage = self.target.coverage
         handlers = coverage.handlers
         default = self.code.co_firstlineno
         upper = self.code.co_stacksize
         for insertion, bound in self.placed:
             has_code = bound.compiled.has_code
             exact = bool(bound.compiled.template.protected) or bound.form.returns
-            for rank, (at, place, ways, line_there) in self._spots(insertion):
+            for rank, (at, place, ways, line_there, _) in self._spots(insertion):
                 around = coverage.of_statement(place)
                 handled = around is not None and not coverage.is_final(around)
                 covered = coverage.there(at, place) if handlers else INHERIT
+                if coverage.wakes(covered):
+                    self.checked = unbindable(self.code)
                 if at < self.made_at:
                     self._check_unmade(bound, insertion)
                 depth = self._depth_at(place) if exact else 0

@@ -26,6 +26,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from equip import isa
+from equip.analysis.regions import has_regions, unprotected
 from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.instruction import lines_by_unit
 from equip.errors import JoinPointError
@@ -101,6 +102,10 @@ class FlowPlaces:
             found = self._found[place] = self._block(place) if len(place) == 1 else self._edge(place)
         return found
 
+    @cached_property
+    def _restored(self) -> dict[int, int]:
+        return unprotected(self.code).restored if has_regions(self.code) else {}
+
     # -- blocks ------------------------------------------------------------------------------------------
 
     def _block(self, place: Place) -> list[Spot]:
@@ -139,7 +144,9 @@ class FlowPlaces:
         end = block.end
         while True:
             opcode = raw[2 * at]
-            if opcode == _END_FOR:
+            if at in self._restored:
+                at = self._restored[at]
+            elif opcode == _END_FOR:
                 at += isa.LOOP_END
             elif opcode == _POP_EXCEPT and at and raw[2 * at - 2] == _SWAP:
                 at += 1  # a return has left the handler: its value is where the cleanup would look for the exception
@@ -224,7 +231,7 @@ class FlowPlaces:
         """An edge to a handler: for the exceptions of the block, by line where the handler has none."""
         goal = edge.target.start // 2
         first, last = edge.source.start // 2, edge.source.end // 2
-        if self._behind_held(edge.target) != goal:
+        if self._behind_held(edge.target) != goal and goal not in self._restored:
             return self._only(edge, None)
         line = self._lines[goal]
         if line is not None:
@@ -337,4 +344,6 @@ def spots_of_line(found: Sequence[Encounter]) -> list[Spot]:
 
     A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
     """
-    return [Spot((one.place, AT) if one.at == one.place else (one.at, BEHIND), one) for one in found]
+    return [
+        Spot((one.place, INTO if one.early else AT) if one.at == one.place else (one.at, BEHIND), one) for one in found
+    ]

@@ -23,10 +23,10 @@ from equip.code.pools import Pools
 from equip.code.provenance import Marks, has_record
 from equip.inject import places
 from equip.inject.compiling import Bound, bind
-from equip.inject.coverage import Coverage
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
+from equip.inject.variables import Rewritten, changed_variables, unbindable
 
 Kind = tuple[JoinPoint, str, str, bool]
 """Join point, source, probe and suppression: in what insertions can be alike."""
@@ -176,8 +176,10 @@ def linked(
     pools = Pools(code)
     images = light.images(pools)
     placements = _placements(target, light, insertions)
+    coverage = target.coverage if code.co_exceptiontable else None
+    wakes = coverage is not None and any(coverage.wakes(placement.covered) for placement in placements)
     found = None
-    rows = _rows(placements, images)
+    rows = _rows(placements, images) if not wakes else None
     if rows is not None:
         found = link_simply(code, rows, pools=pools, children=children, last_const=light.record)
     if found is not None:
@@ -187,7 +189,10 @@ def linked(
         for at, part, ways, covered, depth, line in placements
         for use in light.parts[part]
     ]
-    return link(code, edits, pools=pools, children=children, last_const=light.record)
+    rewritten: Rewritten = {}
+    if wakes:
+        edits += changed_variables(code, pools, (), rewritten, unbindable(code))
+    return link(code, edits, pools=pools, rewritten=rewritten, children=children, last_const=light.record)
 
 
 def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
@@ -213,26 +218,27 @@ def _entry(target: Target) -> tuple[int, Handler | None, int]:
     code = target.code
     if not target.is_suspendable:
         return places.entry(code), None, 0
-    return places.entry(code), Coverage(code).final, places.entry_depth(code)
+    return places.entry(code), target.coverage.final, places.entry_depth(code)
 
 
 def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
     code = target.code
     table = target.encounters
-    coverage = Coverage(code) if code.co_exceptiontable else None
+    coverage = target.coverage if code.co_exceptiontable else None
     default, upper = code.co_firstlineno, code.co_stacksize
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []
+    early: list[_Placement] = []
     for location, source, lineno, suppress, probe, _, _ in insertions:
         part = light.part_of.get((location, source, probe, suppress))
         if part is None:
             continue
-        for at, place, ways, line in table[lineno]:  # type: ignore[index]  # what is at lines has one
+        for at, place, ways, line, is_early in table[lineno]:  # type: ignore[index]  # what is at lines has one
             covered = INHERIT if coverage is None else coverage.there(at, place)
             placement = _Placement(at, part, ways, covered, upper, line or default)
-            (found if at == place else elsewhere).append(placement)
+            (early if is_early else found if at == place else elsewhere).append(placement)
     # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
-    return found + elsewhere
+    return early + found + elsewhere
 
 
 def _rows(placements: Sequence[_Placement], images: Sequence[Image | None]) -> list[Row] | None:

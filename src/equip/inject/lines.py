@@ -21,8 +21,9 @@ from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
+from equip.analysis.regions import has_regions, unprotected
 from equip.code import exceptions
-from equip.code.edit import Ways
+from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.exceptions import Handler
 from equip.code.sites import Jump, find_jumps
 
@@ -46,6 +47,8 @@ class Encounter(NamedTuple):
     ways: Ways | None
     line_there: int | None
     """The line from which it is reached, where the snippet may have to stand elsewhere."""
+    early: bool = False
+    """Whether the line begins before ``place``, which is the first instruction that it can stand at."""
 
 
 def encounters(code: CodeType) -> dict[int, list[Encounter]]:
@@ -103,6 +106,7 @@ class _Lines:
             ):
                 candidates.add(i)
         candidates.update(self._behind_companions())
+        restored = unprotected(self.code).restored if has_regions(self.code) else {}
         line_of, jumps_to, handlers_to, leaving = self.line_of, self.jumps_to, self.handlers_to, isa.NO_FALLTHROUGH
         for i in sorted(candidates):
             start = starts[i]
@@ -117,6 +121,8 @@ class _Lines:
             else:
                 here = self._ways(i, line)
             if here:
+                if start in restored:
+                    here = [Encounter(restored[start], restored[start], FALLTHROUGH, line, early=True)]
                 if line in found:
                     found[line] += here
                 else:

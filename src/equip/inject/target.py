@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from equip import isa
 from equip.analysis.regions import own_locals
+from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounter, encounters
 from equip.inject.request import CodePath
@@ -82,6 +83,7 @@ class Target:
         """What snippets were bound to it already (``compiling.bind``)."""
         self._encounters: dict[int, list[Encounter]] | None = None
         self._flow: FlowPlaces | None = None
+        self._coverage: Coverage | None = None
 
     @property
     def is_generator(self) -> bool:
@@ -231,6 +233,13 @@ class Target:
         if self._encounters is None:
             self._encounters = encounters(self.code)
         return self._encounters
+
+    @property
+    def coverage(self) -> Coverage:
+        """What a statement at a place is covered by."""
+        if self._coverage is None:
+            self._coverage = Coverage(self.code)
+        return self._coverage
 
     @property
     def flow(self) -> FlowPlaces:

@@ -31,22 +31,33 @@ _CELL_TWINS: dict[int, int] = {
     )
     if plain in isa.OP
 }
+_CHECKING: dict[int, int] = {
+    isa.OP[plain]: isa.OP["LOAD_FAST_CHECK"]
+    for plain in ("LOAD_FAST", "LOAD_FAST_BORROW")
+    if plain in isa.OP and isa.UNCHECKED_LOCALS
+}
+_UNBINDING = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
 _SLOTTED = isa.Scan(isa.SLOT_OPS | isa.kind("pair"))
 _BORROWING = isa.Scan(frozenset(isa.UNCHECKED_BORROWS))
 
 
 def changed_variables(
-    code: CodeType, pools: Pools, converted: Collection[str], rewritten: Rewritten
+    code: CodeType,
+    pools: Pools,
+    converted: Collection[str],
+    rewritten: Rewritten,
+    checked: Collection[str] = (),
 ) -> list[Edit]:
-    """Adjust the instructions of ``code`` to the variables in ``pools``; ``converted`` are locals that become cells.
+    """Adjust the instructions of ``code`` to the variables in ``pools``.
 
-    Adds to ``rewritten`` (and respects what is there); returns edits for super-instructions that must be two.
+    ``converted`` are locals that become cells, ``checked`` those of which each load has to look whether they are
+    bound. Adds to ``rewritten`` (and respects what is there); returns edits for super-instructions that must be two.
     """
     moved = pools.moved_slots()
     edits: list[Edit] = []
-    if moved is None and not converted:
+    if moved is None and not converted and not checked:
         return edits
-    named = accesses(code) if converted else {}
+    named = accesses(code) if converted or checked else {}
     raw = code.co_code
     for index in _SLOTTED.positions(raw[::2]):
         opcode, arg = rewritten.get(index, (raw[2 * index], raw[2 * index + 1]))
@@ -57,16 +68,18 @@ def changed_variables(
                 start -= 1
                 arg |= raw[2 * start + 1] << shift
                 shift += 8
-        uses = named.get(2 * start, ())
-        own = [use.name in converted and not use.borrowed for use in uses]
+        twins = [
+            _CELL_TWINS if use.name in converted and not use.borrowed else _CHECKING if use.name in checked else {}
+            for use in named.get(2 * start, ())
+        ]
         if opcode in isa.PAIRS:
-            edit = _pair(code, opcode, arg, own, moved, index, rewritten)
+            edit = _pair(code, opcode, arg, twins, moved, index, rewritten)
             if edit is not None:
                 edits.append(edit)
             continue
         new = moved[arg] if moved is not None else arg
-        if own and own[0] and opcode in _CELL_TWINS:
-            opcode = _CELL_TWINS[opcode]
+        if twins:
+            opcode = twins[0].get(opcode, opcode)
         if (opcode, new) != (raw[2 * index], arg):
             rewritten[index] = (opcode, new)
     return edits
@@ -76,7 +89,7 @@ def _pair(
     code: CodeType,
     opcode: int,
     arg: int,
-    own: list[bool],
+    twins: list[dict[int, int]],
     moved: list[int] | None,
     index: int,
     rewritten: Rewritten,
@@ -84,18 +97,25 @@ def _pair(
     """A super-instruction with its slots moved, or the edit that puts two instructions in its place."""
     old = arg >> 4, arg & 15
     new = tuple(moved[slot] if moved is not None else slot for slot in old)
-    if max(new) < 16 and not any(own):
+    singles = isa.PAIRS[opcode]
+    changed = tuple(twin.get(single, single) for single, twin in zip(singles, twins, strict=True)) if twins else singles
+    if max(new) < 16 and changed == singles:
         if new != old:
             rewritten[index] = (opcode, new[0] << 4 | new[1])
         return None
     names = slot_names(code)
-    items = []
-    for i, single in enumerate(isa.PAIRS[opcode]):
-        if own and own[i]:
-            single = _CELL_TWINS[single]
-        items.append(Item(single, Slot(names[old[i]])))
+    items = tuple(Item(single, Slot(names[slot])) for single, slot in zip(changed, old, strict=True))
     rewritten.pop(index, None)
-    return Edit(index, Use(Template(tuple(items), len(items))), removed=1)
+    return Edit(index, Use(Template(items, len(items))), removed=1)
+
+
+def unbindable(code: CodeType) -> frozenset[str]:
+    """The locals of which only the compiler knows whether they are bound: all but parameters that stay so."""
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    if not isa.UNCHECKED_LOCALS:
+        return frozenset()
+    parameters = {} if _UNBINDING.occurs(code.co_code[::2]) else dict.fromkeys(code.co_varnames[:count])
+    return frozenset(name for name in code.co_varnames if name not in parameters)
 
 
 def cell_prologue(code: CodeType, names: Collection[str]) -> list[Edit]:

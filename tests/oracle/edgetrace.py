@@ -232,7 +232,7 @@ def flow_program(program: Program, _: str) -> list[str]:
     """A program of the corpus, once watched and once instrumented."""
     plain = compile(program.source, program.path, "exec", dont_inherit=True)
     visitor = FlowVisitor()
-    instrumented = equip.instrument_code(plain, visitor)
+    instrumented = equip.instrument_code(plain, visitor, verify=True)
     reference = Reference(visitor.refused)
     reference.watch(plain, lambda code: id(code) in visitor.visited)
     got: list[Hit] = []
@@ -247,7 +247,7 @@ def flow_workload(_: Program | None, name: str) -> list[str]:
     """A workload on copies of standard library modules, once watched and once instrumented."""
     visitor = FlowVisitor()
     got: list[Hit] = []
-    instrumented = Copies(lambda code: equip.instrument_code(code, visitor))
+    instrumented = Copies(lambda code: equip.instrument_code(code, visitor, verify=True))
     with snippets_append_to([]):
         pass
     seen = perform(name, instrumented, lambda: snippets_append_to(got))
@@ -269,7 +269,7 @@ def lines_program(program: Program, _: str) -> list[str]:
     """The lines of a program that have events, plain and with code at every block and edge."""
     plain = compile(program.source, program.path, "exec", dont_inherit=True)
     visitor = FlowVisitor(lambda key, name: "None.__class__")
-    instrumented = equip.instrument_code(plain, visitor)
+    instrumented = equip.instrument_code(plain, visitor, verify=True)
     recorded: list[list[Any]] = [[], []]
     for code, hits in zip((plain, instrumented), recorded, strict=True):
         ids = {id(one) for one in all_code(code)}

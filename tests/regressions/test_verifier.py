@@ -6,7 +6,8 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from types import CodeType
+from types import CodeType, FrameType
+from typing import Any
 
 import pytest
 
@@ -360,6 +361,130 @@ except UnboundLocalError as error: record(error.name or str(error))
     source = source.replace(statement, "pass")
     for events in failing_everywhere(made(source, lines("fail()", only=(4,)))):
         assert "'a'" in str(events[0])
+
+
+BLOCKS_AND_EDGES = {
+    # An empty `try`: the first instruction of its handler was taken for one inside the handler's own cleanup.
+    "handler that covers nothing": """
+def f(a):
+    try:
+        pass
+    except ValueError as error:
+        record(error)
+    except TypeError:
+        record(a)
+record(f(1))
+""",
+    # The loop's jump led forwards then, to code behind the function, and left its cache entry.
+    "jump of a loop without a line": """
+def f(a):
+    for x in a:
+        try:
+            pass
+        except* KeyError:
+            record(x)
+    return a
+record(f([1, 2]))
+""",
+    # The value to be returned lies where the handler of the `try` expects the iterator.
+    "return out of a loop": """
+def f(a):
+    for x in a:
+        try:
+            return x - x
+        except ValueError: record(1)
+        except TypeError: record(2)
+        except: record(3)
+record(f([1, 2]))
+""",
+    # And where the handler expects the exception that is being handled.
+    "return out of a handler": """
+def f(a):
+    try: a[9]
+    except IndexError:
+        try: return len(a)
+        except KeyError: record(1)
+        except: record(2)
+record(f([1, 2]))
+""",
+    # What takes the place of an instruction that is two stands on several ways, too.
+    "two instructions in the place of one": """
+def f(a, b):
+    try: pass
+    except Failure:
+        c = a
+        if c: pass
+        c, *d = (a, b, 5)
+        try: b.append(c)
+        except ValueError: [c for c in a if c]
+    return a
+record(f([1, 2], []))
+""",
+}
+
+
+@pytest.mark.parametrize("source", BLOCKS_AND_EDGES.values(), ids=BLOCKS_AND_EDGES)
+def test_a_snippet_at_each_block_and_edge(source: str) -> None:
+    plain = compile(source, "program.py", "exec")
+    expected: list[object] = []
+    exec(plain, {"__name__": "program", "record": expected.append, "Failure": Failure})
+    for edges in False, True:
+        code = equip.instrument_code(plain, Blocks("fail()", edges), verify=True)
+        *failing, passing = [*failing_everywhere(code), run_without_failure(code)]
+        assert passing == expected
+        assert len(failing) > 1
+
+
+def run_without_failure(code: CodeType) -> list[object]:
+    events: list[object] = []
+    names = {"__name__": "program", "record": events.append, "Failure": Failure, "fail": lambda: None}
+    exec(code, names)
+    return events
+
+
+LOOPS = {
+    "jump that two branches share": """
+def f(a):
+    for x in a:
+        if x:
+            record(1)
+        else:
+            record(2)
+f([0, 0])
+""",
+    "end of an `except*` that is not entered": """
+def f(a):
+    try:
+        raise ExceptionGroup("g", [KeyError()])
+    except* ValueError:
+        record(1)
+    except* KeyError:
+        record(2)
+f(0)
+""",
+}
+
+
+@pytest.mark.parametrize("source", LOOPS.values(), ids=LOOPS)
+def test_a_snippet_where_no_line_is_gives_no_event_to_a_line_that_has_none(source: str) -> None:
+    plain = compile(source, "program.py", "exec")
+    seen: list[set[int]] = []
+    for code in plain, equip.instrument_code(plain, Blocks("None.__class__"), verify=True):
+        lines_seen: set[int] = set()
+
+        def trace(frame: FrameType, event: str, argument: object, lines_seen: set[int] = lines_seen) -> Any:
+            if event == "line" and frame.f_code.co_name == "f":
+                lines_seen.add(frame.f_lineno)
+            return trace
+
+        previous = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            run_without_failure(code)
+        finally:
+            sys.settrace(previous)
+        seen.append(lines_seen)
+    assert seen[0] == seen[1] != set()
 
 
 @pytest.mark.parametrize("snippet", ["yield 1", "return 1"])

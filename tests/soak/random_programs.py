@@ -24,7 +24,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oracle import compare as oracle
-from oracle import linetrace
+from oracle import edgetrace, linetrace
 from oracle.batches import run_batch
 from oracle.cases import ALL
 from oracle.programs import Program
@@ -61,7 +61,10 @@ def compare_seed(_: object, seed: str) -> list[str]:
     """
     one = made("file", Path(seed).read_text(encoding="utf-8")) if seed.endswith(".py") else made(seed)
     found = oracle.compare(one, CASE, verify=True) if oracle.applies(one, ALL[CASE]) else []
-    return [f"{CASE}: {text}" for text in found] + [f"lines: {text}" for text in linetrace.compare_program(one, "")]
+    found = [f"{CASE}: {text}" for text in found]
+    found += [f"lines: {text}" for text in linetrace.compare_program(one, "")]
+    found += [f"blocks: {text}" for text in edgetrace.flow_program(one, "") if not text.startswith("saw ")]
+    return found + [f"lines of blocks: {text}" for text in edgetrace.lines_program(one, "")]
 
 
 # -- smaller programs ------------------------------------------------------------------------------------------

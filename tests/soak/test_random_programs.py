@@ -13,7 +13,7 @@ from oracle.batches import run_batch
 from soak.grammar import program
 from soak.random_programs import TASK, campaign, minimised
 
-SLICE = 3
+SLICE = 2
 
 
 def test_a_seed_is_a_program() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 from types import CodeType
+from typing import Final
 
 from equip import isa
 from equip.code import exceptions
@@ -23,14 +24,14 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     """
     raw = code.co_code
     end = len(raw)
-    targets = {2 * jump.at: 2 * jump.target for jump in find_jumps(raw) if jump.opcode not in _COMPANIONS}
+    targets = {2 * jump.at: 2 * jump.target for jump in find_jumps(raw) if jump.opcode not in NEVER_TAKEN}
     table = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
     handlers: dict[int, tuple[int, int]] = {}
     for handler in table:
         entered = 2 * handler.target, handler.depth + handler.lasti + 1
         handlers.update(dict.fromkeys(range(2 * handler.start, 2 * handler.end, 2), entered))
     depths: dict[int, int] = {}
-    pending: list[tuple[int, int]] = [*_unused(raw, table), (0, 0)]
+    pending: list[tuple[int, int]] = [*unused_handlers(raw, table), (0, 0)]
     while pending:
         at, depth = pending.pop()
         if at and raw[at - 2 : at - 1] == _PREFIX:
@@ -57,7 +58,7 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     return depths
 
 
-def _unused(raw: bytes, table: list[exceptions.Handler]) -> list[tuple[int, int]]:
+def unused_handlers(raw: bytes, table: list[exceptions.Handler]) -> list[tuple[int, int]]:
     """The offsets of the handlers that cover nothing, with the depth there.
 
     The cleanup around a handler begins where the exception has been pushed, so its depth is that one.
@@ -94,5 +95,5 @@ _HANDLERS = isa.Scan(isa.ops("PUSH_EXC_INFO"))
 _SMALL = 256
 _PREFIX = bytes([isa.EXTENDED_ARG])
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
-_COMPANIONS = isa.ops("END_ASYNC_FOR") & isa.JUMPS
+NEVER_TAKEN: Final = isa.ops("END_ASYNC_FOR") & isa.JUMPS
 """Their argument names the instruction that they belong to; control never goes there from them."""

@@ -13,9 +13,11 @@ from typing import Final
 
 from equip import isa
 from equip.analysis.controlflow import ControlFlow
+from equip.analysis.depths import NEVER_TAKEN, unused_handlers
 from equip.analysis.shape import EXCEPTION, EXHAUSTED, JUMP, RAISE, RETURN
 from equip.analysis.solver import solve_forward
 from equip.code import exceptions
+from equip.code.sites import find_jumps
 from equip.errors import InvalidCodeError
 from equip.isa.pops import effect, steps
 
@@ -114,7 +116,7 @@ class _Stacks:
         part = self.parts[node]
         stack = state
         for step in part[:-1]:
-            stack = self.step(step, stack, False)
+            stack = _step(self.name, step, stack, False)
         found: list[Stack] = []
         last = part[-1]
         for number, kind in enumerate(kinds):
@@ -129,7 +131,7 @@ class _Stacks:
             elif kind in (RETURN, RAISE):
                 found.append(())
             else:
-                found.append(self.step(last, stack, self._jumps(node, number, kind, last[1])))
+                found.append(_step(self.name, last, stack, self._jumps(node, number, kind, last[1])))
         return found
 
     def _jumps(self, node: int, number: int, kind: int, opcode: int) -> bool:
@@ -142,31 +144,64 @@ class _Stacks:
         part = self.parts[node]
         for step in part[:-1]:
             found.append((step[0], state))
-            state = self.step(step, state, False)
+            state = _step(self.name, step, state, False)
         found.append((part[-1][0], state))
         if part[-1][1] not in isa.NO_FALLTHROUGH:
-            self.deepest = max(self.deepest, len(self.step(part[-1], state, False)))
+            self.deepest = max(self.deepest, len(_step(self.name, part[-1], state, False)))
         return found
 
-    def step(self, step: tuple[int, int, int, int], stack: Stack, jump: bool) -> Stack:
-        """The stack behind an instruction."""
-        offset, opcode, arg, _ = step
-        if opcode == _COPY and 0 < arg <= len(stack):
-            return (*stack, stack[-arg])
-        if opcode == _SWAP and 0 < arg <= len(stack):
-            moved = list(stack)
-            moved[-1], moved[-arg] = moved[-arg], moved[-1]
-            return tuple(moved)
-        if opcode == _YIELD and jump:
-            opcode = _SEND  # throw() has ended what it waited for: as if the SEND had jumped
-        pops, pushes = effect(opcode, arg, jump)
-        if opcode == _END_SEND and pops < len(stack):
-            return (*stack[: -pops - 1], stack[-1])
-        if pops > len(stack):
-            raise InvalidCodeError(
-                f"{self.name}: {isa.OPNAMES[opcode]} at offset {offset} takes {pops} values, the stack has {len(stack)}"
-            )
-        kept = stack[: len(stack) - pops] if pops else stack
-        if pushes == 1:
-            return (*kept, frozenset({offset << 16}))
-        return kept + tuple(frozenset({offset << 16 | n}) for n in range(pushes)) if pushes else kept
+
+def _step(name: str, step: tuple[int, int, int, int], stack: Stack, jump: bool) -> Stack:
+    """The stack behind an instruction; ``name`` for messages."""
+    offset, opcode, arg, _ = step
+    if opcode == _COPY and 0 < arg <= len(stack):
+        return (*stack, stack[-arg])
+    if opcode == _SWAP and 0 < arg <= len(stack):
+        moved = list(stack)
+        moved[-1], moved[-arg] = moved[-arg], moved[-1]
+        return tuple(moved)
+    if opcode == _YIELD and jump:
+        opcode = _SEND  # throw() has ended what it waited for: as if the SEND had jumped
+    pops, pushes = effect(opcode, arg, jump)
+    if opcode == _END_SEND and pops < len(stack):
+        return (*stack[: -pops - 1], stack[-1])
+    if pops > len(stack):
+        raise InvalidCodeError(
+            f"{name}: {isa.OPNAMES[opcode]} at offset {offset} takes {pops} values, the stack has {len(stack)}"
+        )
+    kept = stack[: len(stack) - pops] if pops else stack
+    if pushes == 1:
+        return (*kept, frozenset({offset << 16}))
+    return kept + tuple(frozenset({offset << 16 | n}) for n in range(pushes)) if pushes else kept
+
+
+def stacks_of_some_way(code: CodeType) -> dict[int, Stack]:
+    """The stack before each instruction (offset of the first prefix) as one of the ways to it leaves it.
+
+    Handlers that cover nothing are reached, as in ``stack_depths``; what is below their exception is theirs alone.
+    """
+    raw = code.co_code
+    follows = {step[0]: step for step in steps(raw)}
+    targets = {2 * jump.start: 2 * jump.target for jump in find_jumps(raw) if jump.opcode not in NEVER_TAKEN}
+    handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+    covering = {2 * unit: handler for handler in handlers for unit in range(handler.start, handler.end)}
+    found: dict[int, Stack] = {}
+    pending: list[tuple[int, Stack]] = [
+        (at, tuple(frozenset({~(at << 16 | n)}) for n in range(depth))) for at, depth in unused_handlers(raw, handlers)
+    ]
+    pending.append((0, ()))
+    while pending:
+        at, stack = pending.pop()
+        while at in follows and at not in found:
+            found[at] = stack
+            step = follows[at]
+            handler = covering.get(at)
+            if handler is not None:
+                pending.append((2 * handler.target, stack[: handler.depth] + (_UNWOUND,) * (handler.lasti + 1)))
+            if at in targets:
+                pending.append((targets[at], _step(code.co_qualname, step, stack, True)))
+            if step[1] in isa.NO_FALLTHROUGH:
+                break
+            stack = _step(code.co_qualname, step, stack, False)
+            at = step[3]
+    return found

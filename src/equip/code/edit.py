@@ -46,7 +46,7 @@ class Edit:
 
     ``ways`` None: for all the ways into it. Several edits at one place run in their order. ``covered`` is the
     handler of the original code (or None) whose range the edit stands in. ``depth`` is the stack depth there.
-    ``line`` is needed only where the edit can end up behind the code (edits for some ways).
+    ``line`` is for edits that end up behind the code, those for some ways; None: the line of the place.
     """
 
     at: int

@@ -70,6 +70,7 @@ class Layout:
         sites: Sequence[Site],
         guards: Sequence[Guard],
         fragment: Callable[[Use], Fragment],
+        line_at: Callable[[int], int],
         extra: dict[int, int],
     ) -> None:
         self.raw = raw
@@ -90,7 +91,7 @@ class Layout:
             if placement.fragment.cold:
                 self._place_cold(placement)
         if any(site.detours for site in sites):
-            self._place_detours(fragment)
+            self._place_detours(fragment, line_at)
         if guards:
             self._place_guards(guards, fragment)
 
@@ -144,7 +145,7 @@ class Layout:
         line = placement.edit.line if placement.edit is not None else None
         self._tails.append((placement.fragment.cold_pieces, line))
 
-    def _place_detours(self, fragment: Callable[[Use], Fragment]) -> None:
+    def _place_detours(self, fragment: Callable[[Use], Fragment], line_at: Callable[[int], int]) -> None:
         for site in self.sites.values():
             for detour in site.detours:
                 self._detour_starts[detour] = self.end
@@ -152,11 +153,10 @@ class Layout:
                 line = 0
                 for edit in detour.edits:
                     assert edit.use is not None
-                    assert edit.line is not None
                     placement = Placement(edit.use, fragment(edit.use), edit, self.end, detour=True)
                     placed.append(placement)
                     self.end = placement.end
-                    line = edit.line
+                    line = line_at(site.at) if edit.line is None else edit.line
                     self._tails.append((placement.fragment.hot_pieces, line))
                 self.chunks.append(Chunk(site, detour, self.end, line))
                 self._tails.append(((injected(detour.prefixes + 1, 1),), line))

@@ -23,10 +23,12 @@ from equip.code.direct import Direct, Row, link_directly, link_rows
 from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use
+from equip.code.instruction import lines_by_unit
 from equip.code.layout import Layout, Placement
 from equip.code.pools import Pools
 from equip.code.sites import find_jumps, sites_of
 
+_NOTHING = bytes([isa.OP["NOP"], 0])
 _JUMP_BACK = isa.OP["JUMP_BACKWARD_NO_INTERRUPT"]
 
 
@@ -135,12 +137,17 @@ class _Link:
             found = self._fragments[use] = assemble(use, self.pools, self._reserved.get(use))
         return found
 
+    def line_at(self, unit: int) -> int:
+        """The line of an instruction of the original code, or of the first one before it that has a line."""
+        found = lines_by_unit(self.code)[: unit + 1]
+        return next((line for line in reversed(found) if line is not None), self.code.co_firstlineno)
+
     # -- code units ------------------------------------------------------------------------------------
 
     def _relax(self) -> None:
         extra: dict[int, int] = {}  # instruction start -> prefixes to add
         while True:
-            self.layout = layout = Layout(self.raw, self.sites, self.guards, self.fragment, extra)
+            self.layout = layout = Layout(self.raw, self.sites, self.guards, self.fragment, self.line_at, extra)
             self._patches: list[tuple[int, bytes]] = []  # (position, code units)
             more = dict(extra)
             grown = self._adjust_jumps(layout, more) if self.jumps else False
@@ -196,7 +203,9 @@ class _Link:
         if length > room + 1:
             extra[start] = layout.extra.get(start, 0) + length - room - 1
             return True
-        self._patches.append((layout.instruction_at(start), units[: 2 * length]))
+        # What was a loop's jump, and leads to code behind it now, has no cache entry any more.
+        left = isa.CACHES[self.raw[2 * index]] - isa.CACHES[opcode]
+        self._patches.append((layout.instruction_at(start), units[: 2 * length] + left * _NOTHING))
         return False
 
     def _adjust_fragments(self, layout: Layout) -> bool:

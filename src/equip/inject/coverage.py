@@ -35,6 +35,7 @@ class Coverage:
         self._lines: list[int | None] | None = None
         self._tries: list[tuple[int, int, Handler]] | None = None
         self._depths: dict[int, int] | None = None
+        self._stacks: dict[int, tuple[frozenset[int], ...]] | None = None
         self._unused: dict[int, list[int]] | None = None
         self._copies: dict[int, list[Handler]] = {}
         self._has_regions = has_regions(code)
@@ -87,6 +88,8 @@ class Coverage:
         covering = self.at(unit)
         if entered is not None:
             return self._around(covering, entered.depth)
+        if self.raw[2 * unit] == _PUSH_EXC_INFO:  # of a handler that covers nothing
+            return self._around(covering, self._depth(unit) - 1)
         if self.raw[2 * unit] == _POP_EXCEPT:
             return self._cleanup_left(unit) or covering or self.final
         body = self._fitting(self._body_at(unit, covering) or self._empty_body_at(unit), unit, covering)
@@ -99,11 +102,29 @@ class Coverage:
         return covering or self.final
 
     def _fitting(self, found: Handler | None, unit: int, covering: Handler | None) -> Handler | None:
-        """``found``, or what is around it, if the stack at ``unit`` is as deep as that handler needs it.
+        """``found``, or what is around it, if the stack at ``unit`` has on it what that handler needs.
 
-        It is not where a ``break`` or ``continue`` in a ``finally`` has given up what was pending.
+        It has not where a ``break`` or ``continue`` in a ``finally`` has given up what was pending, or a ``return``
+        has taken loops and handled exceptions from below its value.
         """
-        return found if found is None or found is covering else self._around(found, self._depth(unit))
+        if found is None or found is covering:
+            return found
+        depth = self._depth(unit)
+        if depth and any(one.depth for one in self._outwards(found)):
+            depth = self._kept(found, unit)
+        return self._around(found, depth)
+
+    def _kept(self, handler: Handler, unit: int) -> int:
+        """How many of the values on the stack at ``unit`` are those that there are in the range of ``handler``."""
+        if self._stacks is None:
+            from equip.analysis.stackvalues import stacks_of_some_way
+
+            self._stacks = stacks_of_some_way(self.code)
+        here, there = self._stacks.get(2 * unit, ()), self._stacks.get(2 * handler.start, ())
+        same = min(len(here), len(there))
+        while here[:same] != there[:same]:
+            same -= 1
+        return same
 
     def _body_at(self, unit: int, covering: Handler | None) -> Handler | None:
         """The handler of the innermost ``try`` whose body the line of ``unit`` is in, if ``covering`` is around it.

@@ -20,7 +20,7 @@ body begins. No code can be on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -184,7 +184,11 @@ class FlowPlaces:
             goal = edge.target.start // 2
             if self._lines[edge.source.start // 2] is None and self._behind_held(edge.target) == goal:
                 # There may be no line in the block of the jump: then it cannot have code with a line of its own.
-                return self._jumped(edge, opcode_at)
+                if edge.source.start // 2 != start:
+                    return self._jumped(edge, opcode_at)
+                return [
+                    Spot((start, LEAVING), encounter._replace(place=goal)) for encounter in self._by_line(edge.source)
+                ]
             return [Spot((start, LEAVING), Encounter(start, goal, None, self._lines[opcode_at]))]
         return self._jumped(edge, opcode_at) if self._jumps(opcode, edge) else self._fallen(edge, opcode_at)
 
@@ -301,9 +305,10 @@ class FlowPlaces:
     def _raising(self, block: BasicBlock) -> dict[int | None, list[tuple[int, int]]]:
         """The code units of a block as ranges, by line."""
         found: dict[int | None, list[tuple[int, int]]] = {}
+        here: int | None = None
         for unit in range(block.start // 2, block.end // 2):
-            line = self._lines[unit]
-            ranges = found.setdefault(self._line_into(block) if line is None else line, [])
+            here = self._lines[unit] or here or self._line_into(block)
+            ranges = found.setdefault(here, [])
             if ranges and ranges[-1][1] == unit:
                 ranges[-1] = (ranges[-1][0], unit + 1)
             else:
@@ -312,26 +317,31 @@ class FlowPlaces:
 
     def _line_from(self, block: BasicBlock) -> int | None:
         """The line on which control leaves a block: its last, or else one on which it came there."""
-        for unit in range(block.end // 2 - 1, block.start // 2 - 1, -1):
-            if self._lines[unit] is not None:
-                return self._lines[unit]
-        return self._line_into(block)
+        return self._last_line(block) or self._line_into(block)
+
+    def _last_line(self, block: BasicBlock) -> int | None:
+        return next(filter(None, reversed(self._lines[block.start // 2 : block.end // 2])), None)
 
     def _line_into(self, block: BasicBlock) -> int | None:
-        """A line on which control comes to a block."""
-        flow = self.flow
-        seen = {block}
-        pending = list(flow.predecessors(block))
-        while pending:
-            before = pending.pop(0)
-            if before in seen or before.is_virtual:
-                continue
-            seen.add(before)
-            for unit in range(before.end // 2 - 1, before.start // 2 - 1, -1):
-                if self._lines[unit] is not None:
-                    return self._lines[unit]
-            pending += flow.predecessors(before)
-        return None
+        """The line on which control comes to a block; where there are several, the last that is on all the ways."""
+        while True:
+            before = self._dominators.get(block)
+            if before is None or before.is_virtual:
+                return None
+            edges = self.flow.edges_to(block)
+            if len(edges) == 1 and edges[0].kind is not self._kinds.EXCEPTION:
+                line = self._last_line(before)
+            else:
+                line = next(filter(None, self._lines[before.start // 2 : before.end // 2]), None)
+            if line is not None:
+                return line
+            block = before
+
+    @cached_property
+    def _dominators(self) -> Mapping[BasicBlock, BasicBlock]:
+        from equip.analysis.dominators import DominatorTree
+
+        return DominatorTree(self.flow).dom
 
     def _shown(self, edge: Edge) -> str:
         source = "the entry" if edge.source.index < 0 else f"offset {edge.source.start}"

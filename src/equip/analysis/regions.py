@@ -7,7 +7,8 @@ has a variable of the same name, cell or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from types import CodeType
 from typing import NamedTuple
@@ -16,13 +17,21 @@ from equip import isa
 from equip.analysis.depths import stack_depths
 from equip.code import exceptions
 from equip.code.exceptions import Handler
-from equip.code.instruction import Instruction, instructions
+from equip.code.instruction import slot_names
+from equip.code.sites import find_jumps
+from equip.isa.pops import steps
 
 _CLEAR = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 _SAVING = frozenset({_CLEAR, isa.OP["MAKE_CELL"]})
 _SWAP = isa.OP["SWAP"]
 _STORES = isa.ops("STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST")
 _TWO_STORES = isa.ops("STORE_FAST_STORE_FAST")
+
+
+_Step = tuple[int, int, int, int]
+"""An instruction: offset of its first prefix, opcode, argument, offset of the end."""
+_Slots = frozenset[int]
+_NONE: _Slots = frozenset()
 
 
 class Access(NamedTuple):
@@ -34,15 +43,19 @@ class Access(NamedTuple):
 
 def accesses(code: CodeType) -> dict[int, tuple[Access, ...]]:
     """By offset: the variables that an instruction names, in order (two for a super-instruction)."""
-    found = instructions(code)
-    inside = _regions(code, found)
+    found = steps(code.co_code)
+    inside: _Inside = {}
+    if has_regions(code):
+        for walk in _walks(code, found, stack_depths(code)):
+            walk.run(inside, {})
+    names = slot_names(code)
     result: dict[int, tuple[Access, ...]] = {}
-    for instruction in found:
-        names = _named(instruction)
-        if names:
-            first, second = inside.get(instruction.offset, (frozenset(), frozenset()))
-            result[instruction.offset] = tuple(
-                Access(name, name in region) for name, region in zip(names, (first, second), strict=False)
+    for offset, opcode, arg, _ in found:
+        slots = _slots_of(opcode, arg)
+        if slots:
+            regions = inside.get(offset, (_NONE, _NONE))
+            result[offset] = tuple(
+                Access(names[slot], slot in region) for slot, region in zip(slots, regions, strict=False)
             )
     return result
 
@@ -58,13 +71,9 @@ def own_locals(code: CodeType) -> frozenset[str]:
     return frozenset(own)
 
 
-def _named(instruction: Instruction) -> tuple[str, ...]:
-    operand = isa.OPERAND[instruction.opcode]
-    if operand == "slot":
-        return (str(instruction.argval),)
-    if operand == "pair" and isinstance(instruction.argval, tuple):
-        return tuple(str(name) for name in instruction.argval)
-    return ()
+def has_regions(code: CodeType) -> bool:
+    """Whether there are inlined comprehensions that save variables."""
+    return _CLEAR >= 0 and _CLEAR in code.co_code[::2]
 
 
 class Unprotected(NamedTuple):
@@ -76,135 +85,139 @@ class Unprotected(NamedTuple):
     """For the instructions of that handler: the one at which they are."""
 
 
-def unprotected(code: CodeType) -> Unprotected:
-    """The places inside regions at which the compiler, knowing that nothing there raises, has no handler."""
-    found = instructions(code)
+def unprotected(code: CodeType, depths: dict[int, int]) -> Unprotected:
+    """The places inside regions at which the compiler, knowing that nothing there raises, has no handler.
+
+    ``depths`` as ``stack_depths`` finds them.
+    """
     result = Unprotected({}, {})
-    for walk, first, names in _walks(code, found):  # the inner ones last
-        uncovered: dict[int, Instruction] = {}
-        walk.run(first, names, {}, uncovered)
+    if not has_regions(code):
+        return result
+    for walk in _walks(code, steps(code.co_code), depths):  # the inner ones last
+        uncovered: dict[int, int] = {}
+        walk.run({}, uncovered)
         restoring = min(walk.entered, key=_depth, default=None)
         if restoring is None:
             continue
-        _taken(uncovered, found[first].end // 2)  # the other saves
-        units, end = _taken(uncovered, restoring.target)
+        _taken(walk, uncovered, walk.found[walk.first][3] // 2)  # the other saves
+        units, end = _taken(walk, uncovered, restoring.target)
         result.restored.update(dict.fromkeys(units, end))
-        for at, instruction in uncovered.items():
-            is_swapped = found[walk.positions[instruction.offset] - 1].opcode == _SWAP
-            if walk.depths[instruction.offset] >= restoring.depth and not is_swapped:
-                result.covered[at] = restoring
+        for unit, i in uncovered.items():
+            is_swapped = walk.found[i - 1][1] == _SWAP
+            if walk.depths[2 * unit] >= restoring.depth and not is_swapped:
+                result.covered[unit] = restoring
     return result
 
 
-def _taken(uncovered: dict[int, Instruction], unit: int) -> tuple[list[int], int]:
+def _taken(walk: _Walk, uncovered: dict[int, int], unit: int) -> tuple[list[int], int]:
     """Take out what follows one another from ``unit`` on; the units, and the one behind."""
     units = []
     while unit in uncovered:
         units.append(unit)
-        unit = uncovered.pop(unit).end // 2
+        unit = walk.found[uncovered.pop(unit)][3] // 2
     return units, unit
 
 
 _depth = attrgetter("depth")
 
 
-_Inside = dict[int, tuple[frozenset[str], frozenset[str]]]
+def _slots_of(opcode: int, arg: int) -> tuple[int, ...]:
+    operand = isa.OPERAND[opcode]
+    return (arg,) if operand == "slot" else (arg >> 4, arg & 15) if operand == "pair" else ()
 
 
-def _regions(code: CodeType, found: tuple[Instruction, ...]) -> _Inside:
-    """By offset: the names that are a comprehension's, for the first and for the second operand."""
-    inside: _Inside = {}
-    for walk, first, names in _walks(code, found):
-        walk.run(first, names, inside, {})
-    return inside
+_Inside = dict[int, tuple[_Slots, _Slots]]
+"""By offset: the variables that are a comprehension's, for the first and for the second operand."""
 
 
-def has_regions(code: CodeType) -> bool:
-    """Whether there are inlined comprehensions that save variables."""
-    return _CLEAR >= 0 and _CLEAR in code.co_code[::2]
-
-
-def _walks(code: CodeType, found: tuple[Instruction, ...]) -> Iterator[tuple[_Walk, int, frozenset[str]]]:
-    """Each region with the position of its first save and the names that it saves."""
-    if not has_regions(code):
-        return
-    depths = stack_depths(code)
-    handlers = exceptions.decode(code.co_exceptiontable)
-    positions = {instruction.offset: i for i, instruction in enumerate(found)}
+def _walks(code: CodeType, found: Sequence[_Step], depths: dict[int, int]) -> Iterator[_Walk]:
+    """One for each region, in the order of their first saves."""
+    frame = _Frame(code, found, depths)
     i = 0
     while i < len(found):
         first = i
-        names: set[str] = set()
-        while found[i].opcode in _SAVING and (names or found[i].opcode == _CLEAR):
-            if found[i].opcode == _CLEAR:
-                names.add(str(found[i].argval))
+        saved: set[int] = set()
+        while found[i][1] in _SAVING and (saved or found[i][1] == _CLEAR):
+            if found[i][1] == _CLEAR:
+                saved.add(found[i][2])
             i += 1
-        if names and found[first].offset in depths:
-            walk = _Walk(found, positions, depths, handlers, depths[found[first].offset], len(names), set())
-            yield walk, first, frozenset(names)
-        i += not names
+        if saved and found[first][0] in frame.depths:
+            yield _Walk(frame, first, frozenset(saved))
+        i += not saved
 
 
-class _Walk(NamedTuple):
+class _Frame:
+    """What the walks through one code object have in common."""
+
+    def __init__(self, code: CodeType, found: Sequence[_Step], depths: dict[int, int]) -> None:
+        self.found = found
+        self.positions = {step[0]: i for i, step in enumerate(found)}
+        self.targets = {2 * jump.start: 2 * jump.target for jump in find_jumps(code.co_code)}
+        self.depths = depths
+        self.handlers = exceptions.decode(code.co_exceptiontable)
+        self.starts = [handler.start for handler in self.handlers]
+
+    def handler(self, unit: int) -> Handler | None:
+        at = bisect_right(self.starts, unit) - 1
+        return self.handlers[at] if at >= 0 and unit < self.handlers[at].end else None
+
+
+class _Walk:
     """From the first save of a comprehension to the last restore, on every path."""
 
-    found: tuple[Instruction, ...]
-    positions: dict[int, int]
-    depths: dict[int, int]
-    handlers: list[Handler]
-    depth: int
-    """Before the first save: the iterator of the comprehension is on top."""
-    saved: int
-    entered: set[Handler]
-    """The handlers that are found inside."""
+    def __init__(self, frame: _Frame, first: int, saved: _Slots) -> None:
+        self.frame = frame
+        self.found = frame.found
+        self.depths = frame.depths
+        self.first = first
+        self.saved = saved
+        self.depth = self.depths[self.found[first][0]]
+        """Before the first save: the iterator of the comprehension is on top."""
+        self.entered: set[Handler] = set()
+        """The handlers that are found inside."""
 
-    def run(self, first: int, names: frozenset[str], inside: _Inside, uncovered: dict[int, Instruction]) -> None:
-        """Fill in what is inside, by offset, and which instructions no handler inside covers, by code unit."""
-        pending, seen = [(first, names)], {(first, names)}
+    def run(self, inside: _Inside, uncovered: dict[int, int]) -> None:
+        """Fill in what is inside, by offset, and the positions of what no handler inside covers, by code unit."""
+        positions, first = self.frame.positions, self.first
+        pending, seen = [(first, self.saved)], {(first, self.saved)}
         while pending:
             i, state = pending.pop()
-            instruction = self.found[i]
-            after = self._mark(instruction, state, inside)
-            handler = self._handler(instruction)
-            ways = list(self._successors(instruction, after))
-            if handler is not None:
+            step = self.found[i]
+            after = self._mark(step, state, inside)
+            handler = self.frame.handler(step[0] // 2)
+            ways = list(self._successors(step, after))
+            if handler is not None and handler.depth >= self.depth:
                 self.entered.add(handler)
                 ways.append((2 * handler.target, state))
             elif i != first:
-                uncovered[instruction.offset // 2] = instruction
+                uncovered[step[0] // 2] = i
             for offset, following in ways:
-                step = (self.positions[offset], following)
-                if following and step not in seen:
-                    seen.add(step)
-                    pending.append(step)
+                new = (positions[offset], following)
+                if following and new not in seen:
+                    seen.add(new)
+                    pending.append(new)
 
-    def _mark(self, instruction: Instruction, state: frozenset[str], inside: _Inside) -> frozenset[str]:
-        """Note the names of the comprehension at an instruction; the names still saved behind it."""
-        depth = self.depths.get(instruction.offset, 0)
-        names = _named(instruction)
+    def _mark(self, step: _Step, state: _Slots, inside: _Inside) -> _Slots:
+        """Note the variables of the comprehension at an instruction; those that are still saved behind it."""
+        offset, opcode, arg, _ = step
         between = after = state
-        if instruction.opcode in _STORES:
-            between = after = self._restored(names[0], depth, state)
-            if instruction.opcode in _TWO_STORES:
-                after = self._restored(names[1], depth - 1, between)
-        before = inside.get(instruction.offset, (frozenset(), frozenset()))
-        inside[instruction.offset] = (before[0] | state, before[1] | between)
+        if opcode in _STORES:
+            depth = self.depths.get(offset, 0)
+            slots = _slots_of(opcode, arg)
+            between = after = self._restored(slots[0], depth, state)
+            if opcode in _TWO_STORES:
+                after = self._restored(slots[1], depth - 1, between)
+        before = inside.get(offset, (_NONE, _NONE))
+        inside[offset] = (before[0] | state, before[1] | between)
         return after
 
-    def _restored(self, name: str, depth: int, state: frozenset[str]) -> frozenset[str]:
+    def _restored(self, slot: int, depth: int, state: _Slots) -> _Slots:
         """A store with the iterator gone from the stack is the restore of its variable."""
-        return state - {name} if depth <= self.depth + self.saved + 1 else state
+        return state - {slot} if depth <= self.depth + len(self.saved) + 1 else state
 
-    def _successors(self, instruction: Instruction, after: frozenset[str]) -> Iterator[tuple[int, frozenset[str]]]:
-        if instruction.target is not None:
-            yield instruction.target, after
-        if instruction.opcode not in isa.NO_FALLTHROUGH:
-            yield instruction.end, after
-
-    def _handler(self, instruction: Instruction) -> Handler | None:
-        """The handler inside the region that covers an instruction."""
-        unit = instruction.offset // 2
-        for handler in self.handlers:
-            if handler.start <= unit < handler.end and handler.depth >= self.depth:
-                return handler
-        return None
+    def _successors(self, step: _Step, after: _Slots) -> Iterator[tuple[int, _Slots]]:
+        target = self.frame.targets.get(step[0])
+        if target is not None:
+            yield target, after
+        if step[1] not in isa.NO_FALLTHROUGH:
+            yield step[3], after

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cached_property
 from types import CodeType
 
 from equip import isa
@@ -38,8 +37,16 @@ class Coverage:
         self._stacks: dict[int, tuple[frozenset[int], ...]] | None = None
         self._unused: dict[int, list[int]] | None = None
         self._copies: dict[int, list[Handler]] = {}
+        self._regions: Unprotected | None = None
         self._has_regions = has_regions(code)
         self._sorted: list[int] | None = None
+
+    @property
+    def regions(self) -> Unprotected:
+        """Where a comprehension has no handler."""
+        if self._regions is None:
+            self._regions = unprotected(self.code, self._depths_of_code())
+        return self._regions
 
     def is_final(self, handler: Handler | None) -> bool:
         """Whether it is the compiler's own last handler of a generator."""
@@ -80,7 +87,7 @@ class Coverage:
             return None
         entered = self._entries.get(unit)
         if self._has_regions:
-            regions = self._unprotected
+            regions = self.regions
             if unit in regions.covered:
                 return regions.covered[unit]
             if entered is not None and unit in regions.restored:
@@ -238,10 +245,6 @@ class Coverage:
         if self._depths is None:
             self._depths = stack_depths(self.code)
         return self._depths
-
-    @cached_property
-    def _unprotected(self) -> Unprotected:
-        return unprotected(self.code)
 
     def _line(self, unit: int) -> int | None:
         if self._lines is None:

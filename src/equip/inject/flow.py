@@ -26,7 +26,6 @@ from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from equip import isa
-from equip.analysis.regions import has_regions, unprotected
 from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.instruction import lines_by_unit
 from equip.errors import JoinPointError
@@ -73,13 +72,17 @@ def place_of_edge(edge: Edge) -> Place:
 
 
 class FlowPlaces:
-    """The blocks and edges of a code object as places. ``name`` says in messages whose they are."""
+    """The blocks and edges of a code object as places. ``name`` says in messages whose they are.
 
-    def __init__(self, code: CodeType, name: str) -> None:
+    ``restored`` as in ``regions.Unprotected``.
+    """
+
+    def __init__(self, code: CodeType, name: str, restored: Mapping[int, int]) -> None:
         from equip.analysis.controlflow import ControlFlow, EdgeKind
 
         self.code = code
         self.name = name
+        self._restored = restored
         self.raw = code.co_code
         self.flow: ControlFlow = ControlFlow(code)
         self._kinds = EdgeKind
@@ -101,10 +104,6 @@ class FlowPlaces:
         if found is None:
             found = self._found[place] = self._block(place) if len(place) == 1 else self._edge(place)
         return found
-
-    @cached_property
-    def _restored(self) -> dict[int, int]:
-        return unprotected(self.code).restored if has_regions(self.code) else {}
 
     # -- blocks ------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import CodeType
 from typing import NamedTuple
 
@@ -87,6 +87,7 @@ class Light:
 
 
 _NONE: Mapping[str, str] = {}
+_COVERED = attrgetter("covered")
 _IMAGES_LIMIT = 1024
 _LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO})
 _lights: dict[object, tuple[frozenset[str], Light]] = {}
@@ -177,7 +178,7 @@ def linked(
     images = light.images(pools)
     placements = _placements(target, light, insertions)
     coverage = target.coverage if code.co_exceptiontable else None
-    wakes = coverage is not None and any(coverage.wakes(placement.covered) for placement in placements)
+    wakes = coverage is not None and any(map(coverage.wakes, map(_COVERED, placements)))
     found = None
     rows = _rows(placements, images) if not wakes else None
     if rows is not None:

@@ -15,13 +15,12 @@ An exception comes from the instruction that raised it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
-from equip.analysis.regions import has_regions, unprotected
 from equip.code import exceptions
 from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.exceptions import Handler
@@ -51,9 +50,9 @@ class Encounter(NamedTuple):
     """Whether the line begins before ``place``, which is the first instruction that it can stand at."""
 
 
-def encounters(code: CodeType) -> dict[int, list[Encounter]]:
-    """The encounters of every line of ``code``, by line."""
-    return _Lines(code).encounters()
+def encounters(code: CodeType, restored: Mapping[int, int]) -> dict[int, list[Encounter]]:
+    """The encounters of every line of ``code``, by line; ``restored`` as in ``regions.Unprotected``."""
+    return _Lines(code).encounters(restored)
 
 
 class _Lines:
@@ -95,7 +94,7 @@ class _Lines:
                 ops.append(unit)
         self.starts, self.ops = starts, ops
 
-    def encounters(self) -> dict[int, list[Encounter]]:
+    def encounters(self, restored: Mapping[int, int]) -> dict[int, list[Encounter]]:
         found: dict[int, list[Encounter]] = {}
         starts = self.starts
         candidates = self._line_starts()
@@ -106,7 +105,6 @@ class _Lines:
             ):
                 candidates.add(i)
         candidates.update(self._behind_companions())
-        restored = unprotected(self.code).restored if has_regions(self.code) else {}
         line_of, jumps_to, handlers_to, leaving = self.line_of, self.jumps_to, self.handlers_to, isa.NO_FALLTHROUGH
         for i in sorted(candidates):
             start = starts[i]

@@ -4,12 +4,12 @@ from __future__ import annotations
 import __future__
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING
 
 from equip import isa
-from equip.analysis.regions import own_locals
+from equip.analysis.regions import has_regions, own_locals
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounter, encounters
@@ -231,8 +231,12 @@ class Target:
     def encounters(self) -> dict[int, list[Encounter]]:
         """Where each line of it is encountered, by line."""
         if self._encounters is None:
-            self._encounters = encounters(self.code)
+            self._encounters = encounters(self.code, self._restored)
         return self._encounters
+
+    @property
+    def _restored(self) -> Mapping[int, int]:
+        return self.coverage.regions.restored if has_regions(self.code) else {}
 
     @property
     def coverage(self) -> Coverage:
@@ -247,7 +251,7 @@ class Target:
         if self._flow is None:
             from equip.inject.flow import FlowPlaces
 
-            self._flow = FlowPlaces(self.code, str(self))
+            self._flow = FlowPlaces(self.code, str(self), self._restored)
         return self._flow
 
     def encloses(self, name: str) -> CodeType | None:

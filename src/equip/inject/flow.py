@@ -8,8 +8,8 @@ leads to, for that way only, or before the instruction that leaves its block whe
 stand in the handler that a statement at the beginning of the block (that the edge leads to) would stand in.
 
 Nothing may stand before some instructions: RESUME, END_FOR and what belongs to it, END_SEND, NOT_TAKEN, a POP_EXCEPT
-with a value to be returned below the exception. Code goes behind them. Blocks of the prologue have their code where the
-body begins. No code can be on
+with a value to be returned below the exception, and those that restore the variables of a function when a comprehension
+in it has raised. Code goes behind them. Blocks of the prologue have their code where the body begins. No code can be on
 
 - an edge of the kind RAISE: nothing of the function runs any more (``JoinPoint.RAISE`` is for that);
 - an edge that leads to one of these instructions where there are others: from 3.12 on the edge of a SEND to an

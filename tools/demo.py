@@ -40,7 +40,9 @@ def _demonstrate(python: Path, folder: Path) -> None:
     print(f"A copy of {installed} is in {package}. To instrument it:\n")
     print(_run([python, ROOT / "examples/counter/counter.py", package]))
     print("To run it, as always (-S: without site-packages, so without equip):\n")
-    html = _run([python, "-S", "-m", "markdown", "-x", "markdown.extensions.extra", ROOT / "README.md"], cwd=folder)
+    # Extensions by their modules: short names are looked up in the metadata of what is installed.
+    extensions = [part for name in ("fenced_code", "tables") for part in ("-x", f"markdown.extensions.{name}")]
+    html = _run([python, "-S", "-m", "markdown", *extensions, ROOT / "README.md"], cwd=folder)
     print(f"  {len(html):,} characters of HTML, beginning with {html.splitlines()[0]}\n")
     _show(json.loads((folder / "calls.json").read_text(encoding="utf-8")))
 

@@ -1,5 +1,6 @@
-"""For all tests: the folder of the tests is on the path, so that they find what they share (`oracle`), and whatever
-equip instruments in them passes the verifier."""
+"""For all tests: the folder of the tests is on the path, so that they find what they share (`oracle`), whatever
+equip instruments in them passes the verifier, and Hypothesis takes few examples, always the same, by default; many
+and new ones where the slow tests are asked for, too."""
 
 from __future__ import annotations
 
@@ -10,12 +11,23 @@ from types import CodeType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from equip.inject.request import Plan
 
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS))
 collect_ignore = ["corpus"]
+
+settings.register_profile(
+    "quick", max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("many", settings.get_profile("quick"), max_examples=4000, derandomize=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    asked_for = (config.option.markexpr or "").replace("not slow", "")
+    settings.load_profile("many" if "slow" in asked_for else "quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

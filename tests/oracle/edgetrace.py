@@ -28,17 +28,21 @@ from oracle.targets import all_code
 
 Hit = tuple[object, ...]
 Key = tuple[str, int]
+BRANCH = (EdgeKind.TRUE, EdgeKind.FALSE)
 
 
 def key_of(code: CodeType) -> Key:
     return code.co_qualname, code.co_firstlineno
 
 
-def name_of(thing: BasicBlock | Edge) -> Hit:
-    if isinstance(thing, Edge):
-        source = -1 if thing.source.index < 0 else thing.source.start
-        return source, thing.target.start, thing.kind.value
-    return (thing.start,)
+def name_of(thing: BasicBlock | Edge, flow: equip.ControlFlow) -> Hit:
+    """Both ways of ``if x and 0: pass`` lead to one block and have one name: what runs does not tell them apart."""
+    if not isinstance(thing, Edge):
+        return (thing.start,)
+    source = -1 if thing.source.index < 0 else thing.source.start
+    ways = [edge.kind for edge in flow.edges_from(thing.source) if edge.target is thing.target]
+    both = thing.kind in BRANCH and set(BRANCH) <= set(ways)
+    return source, thing.target.start, "true or false" if both else thing.kind.value
 
 
 class FlowVisitor(equip.BlockVisitor):
@@ -65,13 +69,13 @@ class FlowVisitor(equip.BlockVisitor):
         if isa.RESUME_NO_HANDLER and final is not None:
             block = cfg.block_at(2 * final.target)
             for thing in (block, *cfg.edges_to(block), *cfg.edges_from(block)):
-                self.refused[key_of(code), name_of(thing)] = "close() may go past it"
+                self.refused[key_of(code), name_of(thing, cfg)] = "close() may go past it"
 
     def visit(self, block: BasicBlock) -> None:
         self.ask(block, lambda rewriter, code: rewriter.insert_at_block(block, code))
 
     def ask(self, thing: BasicBlock | Edge, put: Callable[[equip.SimpleRewriter, str], object]) -> None:
-        key, name = key_of(self.control_flow.code), name_of(thing)
+        key, name = key_of(self.control_flow.code), name_of(thing, self.control_flow)
         if (key, name) in self.refused:
             return
         try:
@@ -140,7 +144,8 @@ class Reference:
     def along(self, graph: Expected, edge: Edge) -> None:
         key = key_of(graph.flow.code)
         things = (edge,) if edge.target is graph.flow.exit else (edge, edge.target)
-        self.hits += [(key, *name) for name in map(name_of, things) if (key, name) not in self.refused]
+        names = [name_of(thing, graph.flow) for thing in things]
+        self.hits += [(key, *name) for name in names if (key, name) not in self.refused]
 
 
 @contextlib.contextmanager

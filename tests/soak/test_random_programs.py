@@ -13,7 +13,7 @@ from oracle.batches import run_batch
 from soak.grammar import program
 from soak.random_programs import TASK, campaign, minimised
 
-SLICE = 2
+SLICE = 3
 
 
 def test_a_seed_is_a_program() -> None:
@@ -28,9 +28,8 @@ def test_programs_have_all_kinds_of_statements() -> None:
 
 
 def test_a_slice() -> None:
-    """The same few programs each time, and one that is new: its seed is in the failure."""
-    seeds = [*range(SLICE), random.randrange(10**6, 10**9)]
-    results = run_batch(TASK, [f":{seed}" for seed in seeds])
+    """The same few programs each time, so that a change is judged by what it does; the soak takes new ones."""
+    results = run_batch(TASK, [f":{seed}" for seed in range(SLICE)])
     assert {seed: found for seed, found in results.items() if found} == {}
 
 

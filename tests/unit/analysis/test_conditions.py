@@ -81,13 +81,13 @@ def check_conditions(f: Any) -> int:
     return sum(one is not None for one in found.values())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(tests)
 def test_conditions_say_which_way_is_taken(test: str) -> None:
     assert check_conditions(function(f"def f(a, b, c):\n    if {test}:\n        return 1\n    return 2")) > 0
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(tests, tests)
 def test_conditions_of_branches_behind_branches(one: str, two: str) -> None:
     source = f"def f(a, b, c):\n    if {one}:\n        a = 1\n"
@@ -184,7 +184,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(values)
 def test_rebuilt_expressions_are_the_same(source: str) -> None:
     f = function(f"def f(a, b, c):\n    result = {source}\n    return result")

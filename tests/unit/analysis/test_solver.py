@@ -41,7 +41,7 @@ def leaves(change: Change, kind: int, bit: int, has: bool) -> bool:
     return bool(gen & bit) or (has and not kill & bit)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(graphs(), st.integers(0, 15))
 def test_forward_sets_are_what_some_way_from_the_entry_brings(graph: Graph, at_entry: int) -> None:
     shape, changes = graph
@@ -64,7 +64,7 @@ def test_forward_sets_are_what_some_way_from_the_entry_brings(graph: Graph, at_e
                 assert bool(state & bit) == ((node, True) in seen)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(graphs(), st.integers(0, 15))
 def test_backward_sets_are_what_some_way_to_a_use_asks_for(graph: Graph, at_exit: int) -> None:
     shape, changes = graph
@@ -84,7 +84,7 @@ def test_backward_sets_are_what_some_way_to_a_use_asks_for(graph: Graph, at_exit
             assert bool(found[first] & bit) == wanted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(graphs())
 def test_reverse_postorder_has_each_node_before_what_only_it_leads_to(graph: Graph) -> None:
     shape, _ = graph

@@ -51,8 +51,10 @@ def lines_by_unit(code: CodeType) -> list[int | None]:
 
 def slot_names(code: CodeType) -> tuple[str, ...]:
     """The variables of the frame in the order of their slots: locals, cells that are none, free variables."""
-    own = code.co_varnames
-    return (*own, *(name for name in code.co_cellvars if name not in own), *code.co_freevars)
+    own, cells = code.co_varnames, code.co_cellvars
+    if not cells:
+        return own + code.co_freevars
+    return (*own, *(name for name in cells if name not in own), *code.co_freevars)
 
 
 def instructions(code: CodeType) -> tuple[Instruction, ...]:

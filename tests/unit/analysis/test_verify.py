@@ -163,6 +163,13 @@ if isa.BORROWS:
         body(("LOAD_FAST_BORROW", 0), NONE, ("STORE_FAST", 0), "RETURN_VALUE"),
         body(("LOAD_FAST_BORROW", 0), ("STORE_FAST", 1), *RETURN),
         body(("LOAD_FAST_BORROW", 0), ("DELETE_FAST", 0), "RETURN_VALUE"),
+        body(("LOAD_FAST_BORROW", 0), "FORMAT_SIMPLE", NONE, ("STORE_FAST", 0), "RETURN_VALUE"),
+        body(
+            ("LOAD_FAST_BORROW", 0),
+            ("LOAD_ATTR", 1),
+            *(NONE, ("STORE_FAST", 0), ("CALL", 0), "RETURN_VALUE"),
+            co_names=("a",),
+        ),
     ]
 
 NOT_MADE = {"sizes", "damaged", "opcode", "unbound", "borrow"} - BROKEN.keys()

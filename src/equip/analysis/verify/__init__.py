@@ -38,7 +38,7 @@ instructions are invisible: ``co_code`` shows the plain ones, and so does what i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from types import CodeType
 from typing import Final
@@ -61,16 +61,16 @@ _SHOWN = 5
 
 def check(code: CodeType) -> tuple[Problem, ...]:
     """What is wrong with a code object, and those among its constants; empty when nothing is."""
-    found: list[Problem] = []
+    found: list[CodeType] = []
     pending, seen = [code], {id(code)}
     while pending:
         one = pending.pop()
-        found += _check_one(one)
+        found.append(one)
         for constant in one.co_consts:
             if isinstance(constant, CodeType) and id(constant) not in seen:
                 seen.add(id(constant))
                 pending.append(constant)
-    return tuple(found)
+    return _problems_in(found)
 
 
 def verify(code: CodeType) -> None:
@@ -83,7 +83,7 @@ def verify(code: CodeType) -> None:
 def verify_changed(code: CodeType, plain: CodeType) -> None:
     """Raise ``VerificationError`` unless ``check`` finds nothing in those code objects of ``code`` that are not
     as they were in ``plain``, from which it was made."""
-    problems = tuple(problem for one in _changed(code, plain) for problem in _check_one(one))
+    problems = _problems_in(_changed(code, plain))
     if problems:
         raise VerificationError(problems, _report(problems))
 
@@ -141,17 +141,30 @@ def _report(problems: tuple[Problem, ...]) -> str:
     return "\n".join((f"this code could break the interpreter, {count}:", *shown, *more))
 
 
-def _check_one(code: CodeType) -> list[Problem]:
-    try:
-        decoded = Decoded(code)
-    except InvalidCodeError as error:
-        faults = list(damage.faults(code)) or [Fault("damaged", str(error))]
-        return _problems(code, faults)
-    faults = list(structure.faults(decoded))
-    if faults:
-        return _problems(code, faults)
-    failure = Interpretation(decoded).run()
-    return _problems(code, failure[:1], decoded, failure[1]) if failure else []
+def _problems_in(codes: Sequence[CodeType]) -> tuple[Problem, ...]:
+    """The problems of each code object.
+
+    Each stage is done for all before the next one: its code and data then stay in the processor's caches.
+    """
+    found: dict[int, list[Problem]] = {}
+    whole: list[tuple[int, Decoded]] = []
+    sound: list[tuple[int, Decoded]] = []
+    for number, code in enumerate(codes):
+        try:
+            whole.append((number, Decoded(code)))
+        except InvalidCodeError as error:
+            found[number] = _problems(code, list(damage.faults(code)) or [Fault("damaged", str(error))])
+    for number, decoded in whole:
+        faults = list(structure.faults(decoded))
+        if faults:
+            found[number] = _problems(decoded.code, faults)
+        else:
+            sound.append((number, decoded))
+    for number, decoded in sound:
+        failure = Interpretation(decoded).run()
+        if failure:
+            found[number] = _problems(decoded.code, failure[:1], decoded, failure[1])
+    return tuple(problem for number in sorted(found) for problem in found[number])
 
 
 def _problems(

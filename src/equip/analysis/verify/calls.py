@@ -22,14 +22,19 @@ _PLAIN_CALL: Final = step_of(_CALL_ROW)
 
 def _call(frame: Frame, count: int) -> None:
     stack = frame.stack
-    if not count and len(stack) > 1 and stack[-2] & kinds.COMPREHENSION:
+    if len(stack) < count + 2 or not (stack[-count - 2] | stack[-count - 1]) & _MARKED:
+        _PLAIN_CALL(frame, count)
+    elif not count and stack[-2] & kinds.COMPREHENSION:
         frame.pop(kinds.ITER, "iterator")
         stack[-1] = kinds.ITER if stack[-1] & kinds.GENERATES else OBJECT
-        return
-    made = len(stack) >= count + 2 and stack[-count - _CALLED] & kinds.GENERATES
-    _PLAIN_CALL(frame, count)
-    if made:
-        stack[-1] = kinds.ITER
+    else:
+        made = stack[-count - _CALLED] & kinds.GENERATES
+        _PLAIN_CALL(frame, count)
+        if made:
+            stack[-1] = kinds.ITER
+
+
+_MARKED: Final = kinds.COMPREHENSION | kinds.GENERATES
 
 
 def _call_kw(frame: Frame, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import and_
 from typing import Final
 
 from equip.analysis.verify import kinds
@@ -43,7 +44,8 @@ class Effect:
         self.pushed = sum(place < 0 for _, place, _ in self.made)
         self.fixed = [value for value, _, _ in self.made] if all(m[1] < 0 and m[2] < 0 for m in self.made) else None
 
-    def apply(self, frame: Frame) -> None:
+    def apply(self, frame: Frame, arg: int) -> None:
+        """Do what the row says; ``arg`` is the argument that it was made for."""
         stack, denied = frame.stack, self.denied
         count = len(denied)
         if not count:
@@ -52,9 +54,8 @@ class Effect:
         if len(stack) < count:
             raise Fault("underflow", f"expected {count} values on the stack, found {len(stack)}")
         taken = stack[-count:]
-        for value, refused in zip(taken, denied, strict=True):
-            if value & refused:
-                self._refuse(taken)
+        if any(map(and_, taken, denied)):
+            self._refuse(taken)
         if self.fixed is not None:
             stack[-count:] = self.fixed
             return
@@ -97,17 +98,22 @@ def effect_of(opcode: int, arg: int) -> Effect:
     return found
 
 
+def step_of(opcode: int) -> Step:
+    """What a row does."""
+    return _counting(opcode) if opcode in USES_ARGUMENT else _step(effect_of(opcode, 0))
+
+
 def _counting(opcode: int) -> Step:
     """What a row does that depends on the argument."""
-    kept: dict[int, Effect] = {}
+    kept: dict[int, Step] = {}
 
     def step(frame: Frame, arg: int) -> None:
-        effect = kept.get(arg)
-        if effect is None:
-            effect = kept[arg] = effect_of(opcode, arg)
+        known = kept.get(arg)
+        if known is None:
+            known = kept[arg] = _step(effect_of(opcode, arg))
             if len(kept) > _KEPT_EACH:
                 kept.clear()
-        effect.apply(frame)
+        known(frame, arg)
 
     return step
 
@@ -115,39 +121,70 @@ def _counting(opcode: int) -> Step:
 _KEPT_EACH: Final = 512
 
 
-def step_of(opcode: int) -> Step:
-    """What a row does. The frequent shapes, of few inputs and new outputs, do without a loop."""
-    if opcode in USES_ARGUMENT:
-        return _counting(opcode)
-    effect = effect_of(opcode, 0)
-    if effect.fixed is None or len(effect.denied) > 2:
-        return lambda frame, arg: effect.apply(frame)
-    fixed, count = effect.fixed, len(effect.denied)
-    if not count:
-        return (lambda frame, arg: frame.stack.extend(fixed)) if fixed else nothing
-    if count == 1:
-        return _one_input(effect, effect.denied[0], fixed)
-    return _two_inputs(effect, effect.denied[0], effect.denied[1], fixed)
+def _step(effect: Effect) -> Step:
+    """What an effect does. The frequent shapes, of few inputs and new outputs, do without a loop."""
+    count, fixed = len(effect.denied), effect.fixed
+    if count == 1 and all(place < 0 for _, place, _ in effect.made):
+        return _one_input(effect) if fixed is None else _one_input_new(effect, fixed)
+    if fixed is None:
+        return effect.apply
+    if count > 2:
+        return _inputs_new(effect, fixed)
+    if count:
+        return _two_inputs_new(effect, fixed)
+    return (lambda frame, arg: frame.stack.extend(fixed)) if fixed else nothing
 
 
-def _one_input(effect: Effect, denied: int, fixed: list[int]) -> Step:
+def _one_input(effect: Effect) -> Step:
+    """Outputs that can borrow what the input borrows."""
+    made = [(value, -1 << BORROWED if lender >= 0 else 0) for value, _, lender in effect.made]
+    (denied,) = effect.denied
+
+    def step(frame: Frame, arg: int) -> None:
+        stack = frame.stack
+        if stack and not (value := stack[-1]) & denied:
+            stack[-1:] = [new | value & lent for new, lent in made]
+        else:
+            effect.apply(frame, arg)
+
+    return step
+
+
+def _one_input_new(effect: Effect, fixed: list[int]) -> Step:
+    (denied,) = effect.denied
+
     def step(frame: Frame, arg: int) -> None:
         stack = frame.stack
         if stack and not stack[-1] & denied:
             stack[-1:] = fixed
         else:
-            effect.apply(frame)
+            effect.apply(frame, arg)
 
     return step
 
 
-def _two_inputs(effect: Effect, below: int, top: int, fixed: list[int]) -> Step:
+def _two_inputs_new(effect: Effect, fixed: list[int]) -> Step:
+    below, top = effect.denied
+
     def step(frame: Frame, arg: int) -> None:
         stack = frame.stack
         if len(stack) > 1 and not (stack[-1] & top or stack[-2] & below):
             stack[-2:] = fixed
         else:
-            effect.apply(frame)
+            effect.apply(frame, arg)
+
+    return step
+
+
+def _inputs_new(effect: Effect, fixed: list[int]) -> Step:
+    denied, count = effect.denied, len(effect.denied)
+
+    def step(frame: Frame, arg: int) -> None:
+        stack = frame.stack
+        if len(stack) >= count and not any(map(and_, stack[-count:], denied)):
+            stack[-count:] = fixed
+        else:
+            effect.apply(frame, arg)
 
     return step
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
+from types import CodeType
 from typing import Final, NamedTuple
 
 from equip import isa
@@ -45,18 +47,14 @@ class Frame:
     def __init__(self, decoded: Decoded) -> None:
         code = decoded.code
         self.slots = decoded.slots
-        self.constants = [kinds.of_constant(constant) for constant in code.co_consts]
+        self.constants = list(map(kinds.of_constant, code.co_consts))
         self.free = len(code.co_freevars)
         self.flags = code.co_flags
         self.suspends = bool(code.co_flags & _GENERATORS)
         self.made = 1 << len(self.slots)
         self.unmade = 2 << len(self.slots)
         self.names = code.co_names
-        self.promised = {
-            slot: kinds.SETS[demands.PROMISED[name]]
-            for slot, name in enumerate(self.slots)
-            if name in demands.PROMISED and (name != ".0" or (slot == 0 and kinds.wants_iterator(code)))
-        }
+        self.promised = {} if demands.PROMISED.keys().isdisjoint(self.slots) else _promised(code, self.slots)
         parameters = code.co_argcount + code.co_kwonlyargcount
         parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
         self.stack: list[int] = []
@@ -96,6 +94,15 @@ class Frame:
                     raise Fault(
                         "borrow", f"expected no borrowed reference to {self.slots[slot]} on the stack while it changes"
                     )
+
+
+def _promised(code: CodeType, slots: Sequence[str]) -> dict[int, int]:
+    """The kinds of the slots that no program can name."""
+    return {
+        slot: kinds.SETS[demands.PROMISED[name]]
+        for slot, name in enumerate(slots)
+        if name in demands.PROMISED and (name != ".0" or (slot == 0 and kinds.wants_iterator(code)))
+    }
 
 
 def join(one: State, other: State) -> State:

@@ -108,12 +108,9 @@ def count_of(value: int) -> int:
 
 def of_constant(constant: object) -> int:
     """The abstract value of a constant."""
-    if constant is None:
-        return NONE
-    if isinstance(constant, bool):
-        return BOOL
-    if type(constant) is str:
-        return STR
+    known = _OF_TYPE.get(type(constant))
+    if known is not None:
+        return known
     if type(constant) is tuple:
         return counted(NAMES if constant and all(type(one) is str for one in constant) else TUPLE, len(constant))
     if isinstance(constant, CodeType):
@@ -121,6 +118,9 @@ def of_constant(constant: object) -> int:
         marks = (GENERATES if kind == CO_GENERATOR else 0) | (WANTS_ITERATOR if wants_iterator(constant) else 0)
         return counted(CODE, len(constant.co_freevars)) | marks
     return OTHER
+
+
+_OF_TYPE: Final = {type(None): NONE, bool: BOOL, str: STR, int: OTHER, float: OTHER, bytes: OTHER}
 
 
 def wants_iterator(code: CodeType) -> bool:

@@ -16,7 +16,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import equip
-from equip import BasicBlock, Edge, EdgeKind, isa
+from equip import BasicBlock, Edge, EdgeKind
 from equip.code import exceptions
 from equip.code.linker import stop_iteration_handler
 from oracle.copies import Copies
@@ -66,7 +66,7 @@ class FlowVisitor(equip.BlockVisitor):
         """Leave out the compiler's last handler where ``close()`` goes past it, but not when it is watched."""
         code = cfg.code
         final = stop_iteration_handler(code.co_code, exceptions.decode(code.co_exceptiontable))
-        if isa.RESUME_NO_HANDLER and final is not None:
+        if final is not None:
             block = cfg.block_at(2 * final.target)
             for thing in (block, *cfg.edges_to(block), *cfg.edges_from(block)):
                 self.refused[key_of(code), name_of(thing, cfg)] = "close() may go past it"

@@ -14,12 +14,12 @@ from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
-from equip.analysis.depths import stack_depths
+from equip.analysis.depths import NEVER_TAKEN, stack_depths
 from equip.code import exceptions
 from equip.code.exceptions import Handler
-from equip.code.instruction import slot_names
+from equip.code.instruction import parameter_count, slot_names
 from equip.code.sites import find_jumps
-from equip.isa.pops import steps
+from equip.isa.pops import Step, steps
 
 _CLEAR = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 _SAVING = frozenset({_CLEAR, isa.OP["MAKE_CELL"]})
@@ -28,8 +28,6 @@ _STORES = isa.ops("STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST")
 _TWO_STORES = isa.ops("STORE_FAST_STORE_FAST")
 
 
-_Step = tuple[int, int, int, int]
-"""An instruction: offset of its first prefix, opcode, argument, offset of the end."""
 _Slots = frozenset[int]
 _NONE: _Slots = frozenset()
 
@@ -62,8 +60,7 @@ def accesses(code: CodeType) -> dict[int, tuple[Access, ...]]:
 
 def own_locals(code: CodeType) -> frozenset[str]:
     """The variables of the frame that the function itself uses; parameters always count."""
-    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    own = set(code.co_varnames[:count])
+    own = set(code.co_varnames[: parameter_count(code)])
     raw = code.co_code
     for offset, named in accesses(code).items():
         if raw[offset] != isa.OP["MAKE_CELL"]:
@@ -130,7 +127,7 @@ _Inside = dict[int, tuple[_Slots, _Slots]]
 """By offset: the variables that are a comprehension's, for the first and for the second operand."""
 
 
-def _walks(code: CodeType, found: Sequence[_Step], depths: dict[int, int]) -> Iterator[_Walk]:
+def _walks(code: CodeType, found: Sequence[Step], depths: dict[int, int]) -> Iterator[_Walk]:
     """One for each region, in the order of their first saves."""
     frame = _Frame(code, found, depths)
     i = 0
@@ -149,10 +146,12 @@ def _walks(code: CodeType, found: Sequence[_Step], depths: dict[int, int]) -> It
 class _Frame:
     """What the walks through one code object have in common."""
 
-    def __init__(self, code: CodeType, found: Sequence[_Step], depths: dict[int, int]) -> None:
+    def __init__(self, code: CodeType, found: Sequence[Step], depths: dict[int, int]) -> None:
         self.found = found
         self.positions = {step[0]: i for i, step in enumerate(found)}
-        self.targets = {2 * jump.start: 2 * jump.target for jump in find_jumps(code.co_code)}
+        self.targets = {
+            2 * jump.start: 2 * jump.target for jump in find_jumps(code.co_code) if jump.opcode not in NEVER_TAKEN
+        }
         self.depths = depths
         self.handlers = exceptions.decode(code.co_exceptiontable)
         self.starts = [handler.start for handler in self.handlers]
@@ -197,7 +196,7 @@ class _Walk:
                     seen.add(new)
                     pending.append(new)
 
-    def _mark(self, step: _Step, state: _Slots, inside: _Inside) -> _Slots:
+    def _mark(self, step: Step, state: _Slots, inside: _Inside) -> _Slots:
         """Note the variables of the comprehension at an instruction; those that are still saved behind it."""
         offset, opcode, arg, _ = step
         between = after = state
@@ -215,7 +214,7 @@ class _Walk:
         """A store with the iterator gone from the stack is the restore of its variable."""
         return state - {slot} if depth <= self.depth + len(self.saved) + 1 else state
 
-    def _successors(self, step: _Step, after: _Slots) -> Iterator[tuple[int, _Slots]]:
+    def _successors(self, step: Step, after: _Slots) -> Iterator[tuple[int, _Slots]]:
         target = self.frame.targets.get(step[0])
         if target is not None:
             yield target, after

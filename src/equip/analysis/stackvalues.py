@@ -19,7 +19,7 @@ from equip.analysis.solver import solve_forward
 from equip.code import exceptions
 from equip.code.sites import find_jumps
 from equip.errors import InvalidCodeError
-from equip.isa.pops import effect, steps
+from equip.isa.pops import Step, effect, steps
 
 UNWINDING: Final = -1
 """In the place of an instruction: the interpreter, which pushes an exception, and where it was raised, for handlers."""
@@ -87,7 +87,7 @@ class _Stacks:
         self.name = flow.code.co_qualname
         self.deepest = 0
         self.handlers = exceptions.decode(flow.code.co_exceptiontable) if flow.code.co_exceptiontable else []
-        self.parts: list[list[tuple[int, int, int, int]]] = [[] for _ in range(self.shape.count + 1)]
+        self.parts: list[list[Step]] = [[] for _ in range(self.shape.count + 1)]
         """By node: the instructions of the block."""
         starts = [*self.shape.starts[1:], self.shape.units]
         node = 1
@@ -151,7 +151,7 @@ class _Stacks:
         return found
 
 
-def _step(name: str, step: tuple[int, int, int, int], stack: Stack, jump: bool) -> Stack:
+def _step(name: str, step: Step, stack: Stack, jump: bool) -> Stack:
     """The stack behind an instruction; ``name`` for messages."""
     offset, opcode, arg, _ = step
     if opcode == _COPY and 0 < arg <= len(stack):

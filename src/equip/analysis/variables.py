@@ -20,7 +20,7 @@ from equip import isa
 from equip.analysis.bitvectors import EXCEPTIONAL, Change
 from equip.analysis.controlflow import ControlFlow
 from equip.analysis.stackvalues import StackValues
-from equip.code.instruction import slot_names
+from equip.code.instruction import parameter_count, slot_names
 from equip.isa.pops import steps
 
 
@@ -110,11 +110,10 @@ class Accesses:
     def parameters(self) -> tuple[Variable, ...]:
         """The variables that are bound when the frame begins: arguments, and the iterator of a comprehension."""
         code = self.flow.code
-        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
         cells = set(code.co_cellvars)
         return tuple(
             Variable(name, VariableKind.CELL if name in cells else VariableKind.LOCAL)
-            for name in code.co_varnames[:count]
+            for name in code.co_varnames[: parameter_count(code)]
         )
 
     def raising(self, node: int) -> list[int]:

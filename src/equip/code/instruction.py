@@ -49,6 +49,15 @@ def lines_by_unit(code: CodeType) -> list[int | None]:
     return found
 
 
+_VARARGS, _VARKEYWORDS = 4, 8
+
+
+def parameter_count(code: CodeType) -> int:
+    """How many of the locals are parameters, ``*args`` and ``**kwargs`` included; they are the first ones."""
+    flags = code.co_flags
+    return code.co_argcount + code.co_kwonlyargcount + bool(flags & _VARARGS) + bool(flags & _VARKEYWORDS)
+
+
 def slot_names(code: CodeType) -> tuple[str, ...]:
     """The variables of the frame in the order of their slots: locals, cells that are none, free variables."""
     own, cells = code.co_varnames, code.co_cellvars

@@ -45,7 +45,7 @@ class Coverage:
     def regions(self) -> Unprotected:
         """Where a comprehension has no handler."""
         if self._regions is None:
-            self._regions = unprotected(self.code, self._depths_of_code())
+            self._regions = unprotected(self.code, self.depths)
         return self._regions
 
     def is_final(self, handler: Handler | None) -> bool:
@@ -190,7 +190,7 @@ class Coverage:
         if line is None:
             return None
         following = self._line_after(line)
-        depths = self._depths_of_code()
+        depths = self.depths
         depth = depths.get(2 * unit)
         if depth is None:
             return None
@@ -239,9 +239,11 @@ class Coverage:
         return max(cleanups, key=lambda one: one.end, default=None)
 
     def _depth(self, unit: int) -> int:
-        return self._depths_of_code().get(2 * unit, 0)
+        return self.depths.get(2 * unit, 0)
 
-    def _depths_of_code(self) -> dict[int, int]:
+    @property
+    def depths(self) -> dict[int, int]:
+        """The depth of the stack before each instruction that can be reached, by offset."""
         if self._depths is None:
             self._depths = stack_depths(self.code)
         return self._depths

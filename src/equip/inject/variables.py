@@ -13,7 +13,7 @@ from equip import isa
 from equip.analysis.regions import accesses
 from equip.code.edit import Edit
 from equip.code.fragment import Item, Slot, Template, Use
-from equip.code.instruction import Instruction, instructions, slot_names
+from equip.code.instruction import Instruction, instructions, parameter_count, slot_names
 from equip.code.pools import Pools
 
 Rewritten = dict[int, tuple[int, int]]
@@ -111,11 +111,10 @@ def _pair(
 
 def unbindable(code: CodeType) -> frozenset[str]:
     """The locals of which only the compiler knows whether they are bound: all but parameters that stay so."""
-    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
     if not isa.UNCHECKED_LOCALS:
         return frozenset()
-    parameters = {} if _UNBINDING.occurs(code.co_code[::2]) else dict.fromkeys(code.co_varnames[:count])
-    return frozenset(name for name in code.co_varnames if name not in parameters)
+    stay = 0 if _UNBINDING.occurs(code.co_code[::2]) else parameter_count(code)
+    return frozenset(code.co_varnames[stay:])
 
 
 def cell_prologue(code: CodeType, names: Collection[str]) -> list[Edit]:

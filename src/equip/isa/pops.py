@@ -103,10 +103,14 @@ def effect(opcode: int, arg: int, jump: bool) -> tuple[int, int]:
     return pops, net + pops
 
 
-def steps(raw: bytes) -> list[tuple[int, int, int, int]]:
+Step = tuple[int, int, int, int]
+"""An instruction: offset of its first prefix, opcode, argument, offset of the end."""
+
+
+def steps(raw: bytes) -> list[Step]:
     """(offset of the first prefix in bytes, opcode, whole argument, offset of the end) of each instruction of
     ``co_code``, which must be whole."""
-    found: list[tuple[int, int, int, int]] = []
+    found: list[Step] = []
     extended = OP["EXTENDED_ARG"]
     index, count, first, high = 0, len(raw), 0, 0
     while index < count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType
 from typing import Final, NamedTuple
 
@@ -11,6 +11,7 @@ from equip import isa
 from equip.analysis.verify import kinds
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
+from equip.code.instruction import parameter_count
 from equip.isa import demands
 
 _GENERATORS: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
@@ -55,10 +56,8 @@ class Frame:
         self.unmade = 2 << len(self.slots)
         self.names = code.co_names
         self.promised = {} if demands.PROMISED.keys().isdisjoint(self.slots) else _promised(code, self.slots)
-        parameters = code.co_argcount + code.co_kwonlyargcount
-        parameters += bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
         self.stack: list[int] = []
-        self.bound = (1 << parameters) - 1 | self.unmade
+        self.bound = (1 << parameter_count(code)) - 1 | self.unmade
         self.cells = 0
 
     def put(self, state: State) -> None:

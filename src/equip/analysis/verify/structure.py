@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from itertools import compress
 from operator import gt, lt
 from types import CodeType
@@ -13,6 +13,7 @@ from typing import Final
 from equip import isa
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.problem import Fault
+from equip.code.instruction import parameter_count
 from equip.isa import demands
 
 _GENERATORS: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
@@ -61,13 +62,8 @@ def faults(decoded: Decoded) -> Iterator[Fault]:
 # -- the code object --------------------------------------------------------------------------------------------------
 
 
-def _parameters(code: CodeType) -> int:
-    flags = code.co_flags
-    return code.co_argcount + code.co_kwonlyargcount + bool(flags & CO_VARARGS) + bool(flags & CO_VARKEYWORDS)
-
-
 def _sizes(code: CodeType) -> Iterator[Fault]:
-    parameters = _parameters(code)
+    parameters = parameter_count(code)
     if code.co_nlocals != len(code.co_varnames):
         yield Fault("sizes", f"expected {len(code.co_varnames)} locals, as co_varnames has, found {code.co_nlocals}")
     if parameters > code.co_nlocals or code.co_posonlyargcount > code.co_argcount:
@@ -188,7 +184,7 @@ def _parameter_cells(decoded: Decoded, resume: int) -> Iterator[Fault]:
     """Parameters that are cells are made cells first of all: ``super`` takes that for granted."""
     code = decoded.code
     made = {arg for opcode, arg in zip(decoded.opcodes[:resume], decoded.args, strict=False) if opcode == _MAKE_CELL}
-    for slot, name in enumerate(code.co_varnames[: _parameters(code)]):
+    for slot, name in enumerate(code.co_varnames[: parameter_count(code)]):
         if name in code.co_cellvars and slot not in made:
             yield Fault("cell", f"expected MAKE_CELL in the prologue for the parameter {name}, found none", 0)
 

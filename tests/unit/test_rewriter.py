@@ -181,3 +181,19 @@ def test_parameters_that_are_no_fields() -> None:
     rewriter = equip.SimpleRewriter(module_of(in_memory=True).functions[0])
     with pytest.raises(equip.SnippetError, match="'colour' is no field"):
         rewriter.insert_before(wrong)
+
+
+@pytest.mark.parametrize(
+    ("snippet", "message"),
+    [
+        ("a = 1\nb = (", r"^snippet line 2 'b = \(' in function 'f' \('.*', line \d+\): .* was never closed; correct"),
+        ("del {qualname}", r"^snippet line 1 'del {qualname}' in function 'f' \('.*', line \d+\): .*cannot be unbound"),
+        ("a = '\0'", r"^snippet .* in function 'f' \('.*', line \d+\): "),
+    ],
+)
+def test_a_snippet_that_no_target_allows_is_reported_with_its_target(snippet: str, message: str) -> None:
+    rewriter = equip.SimpleRewriter(module_of().functions[0])
+    for _ in range(2):
+        with pytest.raises(equip.SnippetError, match=message) as caught:
+            rewriter.insert_before(snippet)
+        assert type(caught.value) is equip.SnippetError

@@ -8,8 +8,8 @@ returns None, and the general linker does the same work with the same result (a 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, pairwise
+from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate, chain, pairwise, repeat
 from types import CodeType
 from typing import NamedTuple, cast
 
@@ -19,7 +19,7 @@ from equip.code.assembly import assemble
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
 from equip.code.exceptions import Handler
 from equip.code.fragment import Use
-from equip.code.locations import Cut, Piece
+from equip.code.locations import Piece
 from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
 
@@ -72,7 +72,7 @@ def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct
         if image is None:
             return None
         rows.append(Row(edit.at, image, ways is FALLTHROUGH, edit.covered, edit.depth))
-    return link_rows(code, rows)
+    return link_rows([(code, rows)])[0]
 
 
 def joined(uses: Iterable[Use], pools: Pools) -> Image | None:
@@ -91,54 +91,127 @@ def _behind(first: Image, second: Image) -> Image:
     return Image(first.hot + second.hot, first.pieces + second.pieces, max(first.stack, second.stack))
 
 
-def link_rows(code: CodeType, rows: Sequence[Row]) -> Direct | None:
-    """``code`` with what ``rows`` say, in the order of their places; None where that takes the general linker."""
-    raw = code.co_code
-    places = [row[0] for row in rows]
-    if len(set(places)) < len(places):
+def link_rows(jobs: Sequence[tuple[CodeType, Sequence[Row]]]) -> list[Direct | None]:
+    """Each code object with what its rows say, in the order of their places; None where that takes the general linker.
+
+    They are laid out one behind the other and moved together, as if they were one: what is small in each, as
+    functions are, is then done for all of them in few steps.
+    """
+    return _Sheet(jobs).linked() if jobs else []
+
+
+class _Sheet:
+    """Code objects one behind the other. Positions are code units of the whole."""
+
+    def __init__(self, jobs: Sequence[tuple[CodeType, Sequence[Row]]]) -> None:
+        self.jobs = jobs
+        self.refused: set[int] = set()
+        """The numbers of the jobs that take the general linker."""
+        self.places: list[int] = []
+        self.hots: list[bytes] = []
+        self.pieces: list[tuple[Piece, ...]] = []
+        self.stacks: list[int] = []
+        self.firsts: list[int] = []
+        """Of each code object the place in these lists at which its rows begin."""
+        self.bypassed: set[int] = set()
+        self.particular: dict[int, list[Row]] = {}
+        """The rows of a job that are for a handler that they name, where there are handlers."""
+        raws = [code.co_code for code, _ in jobs]
+        self.bases = [*accumulate([len(raw) >> 1 for raw in raws], initial=0)]
+        self.raw = raws[0] if len(raws) == 1 else b"".join(raws)
+        places, hots, pieces = self.places, self.hots, self.pieces
+        for number, (base, (code, rows)) in enumerate(zip(self.bases, jobs, strict=False)):
+            self.firsts.append(len(places))
+            need = code.co_stacksize
+            for row in self._united(number, code, rows):
+                at, image, falls, covered, depth = row
+                places.append(base + at)
+                hots.append(image[0])
+                pieces.append(image[1])
+                if depth + image[2] > need:
+                    need = depth + image[2]
+                if falls:
+                    if not falls_into(raws[number], at):
+                        self.refused.add(number)
+                    self.bypassed.add(base + at)
+                if covered is not INHERIT and code.co_exceptiontable:
+                    self.particular.setdefault(number, []).append(row)
+            self.stacks.append(need)
+        self.firsts.append(len(places))
+
+    def _united(self, number: int, code: CodeType, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows of a job with those at one place united."""
+        if len(rows) < 2 or len({row[0] for row in rows}) == len(rows):
+            return rows
         united = _one_a_place(code, rows)
         if united is None:
+            self.refused.add(number)
+        return united or ()
+
+    def linked(self) -> list[Direct | None]:
+        """The new code objects' parts."""
+        places, bases = self.places, self.bases
+        growth, adjusted = self._relaxed()
+        bounds = [0, *[2 * at for at in places], len(self.raw)]
+        between = [adjusted[start:end] for start, end in pairwise(bounds)]
+        units = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
+        ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
+        linetables = locations.splice_all(
+            [code.co_linetable for code, _ in self.jobs], bases, list(zip(places, self.pieces, repeat(0))), self.firsts
+        )
+        found: list[Direct | None] = []
+        for number, (code, _) in enumerate(self.jobs):
+            table: bytes | None = code.co_exceptiontable
+            if table:
+                table = self._moved_handlers(number, code, growth)
+            if table is None or number in self.refused:
+                found.append(None)
+                continue
+            found.append(
+                Direct(units[ends[number] : ends[number + 1]], linetables[number], table, self.stacks[number])
+            )
+        return found
+
+    def _relaxed(self) -> tuple[list[int], bytes | bytearray]:
+        """By how much the code has grown before each place and at the end, and the original code units with their
+        jumps adjusted. Where a jump is too long for its prefixes, more of them are put in front of it."""
+        places, hots, bases = self.places, self.hots, self.bases
+        lengths = [len(hot) >> 1 for hot in hots]
+        prefixes: dict[int, bytes] = {}
+        while True:
+            growth = list(accumulate(lengths, initial=0))
+            adjusted, longer = _adjusted_jumps(self.raw, places, growth, self.bypassed, prefixes)
+            if not longer:
+                break
+            for start, count in longer.items():
+                if start in self.bypassed:
+                    self.refused.add(bisect_right(bases, start) - 1)
+                prefixes[start] = prefixes.get(start, b"") + b"\0\0" * count
+                i = bisect_left(places, start)
+                if i == len(places) or places[i] != start:
+                    places.insert(i, start)
+                    hots.insert(i, b"")
+                    lengths.insert(i, 0)
+                    self.pieces.insert(i, ())
+                lengths[i] += count
+                self.pieces[i] = (*self.pieces[i], count)
+        for start, added in prefixes.items():
+            hots[bisect_left(places, start)] += added
+        if prefixes:
+            self.firsts = [bisect_left(places, base) for base in bases]
+        return growth, adjusted
+
+    def _moved_handlers(self, number: int, code: CodeType, growth: Sequence[int]) -> bytes | None:
+        """The exception table moved along; None where a fragment is in another handler than its place."""
+        numbers, base = exceptions.numbers_of(code.co_exceptiontable), self.bases[number]
+        if not self.bypassed.isdisjoint([base + target for target in numbers[2::4]]):
             return None
-        rows = united
-        places = [row[0] for row in rows]
-    bypassed = [row[0] for row in rows if row[2]]
-    if not all(falls_into(raw, at) for at in bypassed):
-        return None
-    hots = [row[1][0] for row in rows]
-    cuts = [Cut(row[0], row[1][1]) for row in rows]
-    stack = max([row[4] + row[1][2] for row in rows], default=0)
-    lengths = [len(hot) >> 1 for hot in hots]
-    prefixes: dict[int, bytes] = {}
-    while True:
-        growth = list(accumulate(lengths, initial=0))
-        adjusted, longer = _adjusted_jumps(raw, places, growth, bypassed, prefixes)
-        if not longer:
-            break
-        if not longer.keys().isdisjoint(bypassed):
-            return None
-        for start, count in longer.items():
-            prefixes[start] = prefixes.get(start, b"") + b"\0\0" * count
-            i = bisect_left(places, start)
-            if i == len(places) or places[i] != start:
-                places.insert(i, start)
-                hots.insert(i, b"")
-                lengths.insert(i, 0)
-                cuts.insert(i, Cut(start, ()))
-            lengths[i] += count
-            cuts[i] = Cut(start, (*cuts[i].pieces, count))
-    table = code.co_exceptiontable
-    if table:
-        moved = _moved_handlers(table, rows, places, growth, bypassed)
-        if moved is None:
-            return None
-        table = moved
-    for start, added in prefixes.items():
-        hots[bisect_left(places, start)] += added
-    hots.append(b"")
-    bounds = [0, *[2 * at for at in places], len(raw)]
-    between = [adjusted[start:end] for start, end in pairwise(bounds)]
-    units = b"".join(chain.from_iterable(zip(between, hots, strict=True)))
-    return Direct(units, locations.splice(code.co_linetable, cuts), table, max(stack, code.co_stacksize))
+        for row in self.particular.get(number, ()):
+            covered = cast("Handler | None", row.covered)
+            expected = None if covered is None else (covered.target, covered.depth << 1 | covered.lasti)
+            if exceptions.covering(numbers, row.at) != expected:
+                return None
+        return exceptions.moved(numbers, self.places, growth, base)
 
 
 def _one_a_place(code: CodeType, rows: Sequence[Row]) -> list[Row] | None:
@@ -170,7 +243,7 @@ def _has_other_ways(code: CodeType, at: int) -> bool:
 
 
 def _adjusted_jumps(
-    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int], prefixes: dict[int, bytes]
+    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: Collection[int], prefixes: dict[int, bytes]
 ) -> tuple[bytes | bytearray, dict[int, int]]:
     """The original code units with their jumps adjusted in place, and ``prefixes``, more of them in front, with them.
 
@@ -212,20 +285,3 @@ def _adjusted_jumps(
                 bytes((extended, (arg >> (8 * k)) & 255)) for k in range(room, at - start, -1)
             )
     return raw if changed is None else changed, longer
-
-
-def _moved_handlers(
-    table: bytes, rows: Sequence[Row], places: Sequence[int], growth: Sequence[int], bypassed: Sequence[int]
-) -> bytes | None:
-    """The exception table moved along; None where a fragment is in another handler than its place."""
-    particular = [row for row in rows if row[3] is not INHERIT]
-    if particular or bypassed:
-        handlers = exceptions.decode(table)
-        if bypassed and any(handler.target in bypassed for handler in handlers):
-            return None
-        for row in particular:
-            at = row.at
-            here = next((handler for handler in handlers if handler.start <= at < handler.end), None)
-            if not exceptions.same_handler(here, cast("Handler | None", row.covered)):
-                return None
-    return exceptions.moved(table, places, growth)

@@ -7,7 +7,7 @@ half-open, in code units, sorted and disjoint. Source: CPython ``InternalDocs/ex
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -36,14 +36,14 @@ _TOO_LARGE = re.compile(rb"[\x80-\xff][\x00-\x7f]*?[\x40-\x7f]{5}")
 
 def decode(table: bytes) -> list[Handler]:
     """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated or no such table."""
-    numbers = _numbers(table)
+    numbers = numbers_of(table)
     return [
         Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1))
         for start, length, target, depth_lasti in zip(*[iter(numbers)] * 4, strict=True)
     ]
 
 
-def _numbers(table: bytes) -> list[int]:
+def numbers_of(table: bytes) -> list[int]:
     """The numbers of a table, four an entry: start, length, target, and depth with lasti as its low bit."""
     sound = _TABLE.match(table)
     assert sound is not None
@@ -69,20 +69,30 @@ def _damage(rest: bytes) -> str:
     return "an entry is incomplete, or the next one is marked too early"
 
 
-def moved(table: bytes, places: Sequence[int], growth: Sequence[int]) -> bytes:
-    """``table`` when the code before ``places[i]`` has grown by ``growth[i]`` units, and that at the end by the last.
+def covering(numbers: Sequence[int], unit: int) -> tuple[int, int] | None:
+    """Target, and depth with lasti, of the entry whose range has a code unit in it; ``numbers`` as ``numbers_of``."""
+    found = 4 * (bisect_right(numbers[::4], unit) - 1)
+    if found < 0 or unit >= numbers[found] + numbers[found + 1]:
+        return None
+    return numbers[found + 2], numbers[found + 3]
 
-    What is put in at a place belongs to the range that begins there. Raises ``InvalidCodeError`` as ``decode``.
+
+def moved(numbers: Sequence[int], places: Sequence[int], growth: Sequence[int], base: int) -> bytes:
+    """The table of ``numbers`` when the code before ``places[i]`` has grown by ``growth[i]`` units, and that at the
+    end by the last.
+
+    Places are counted from ``base`` units before the code. What is put in at a place belongs to the range that
+    begins there.
     """
-    numbers = _numbers(table)
+    before = growth[bisect_left(places, base)]
     out = bytearray()
-    for i in range(0, len(numbers), 4):
-        start, length, target, depth_lasti = numbers[i : i + 4]
-        first = len(out)
+    entries = iter(numbers)
+    for start, length, target, depth_lasti in zip(entries, entries, entries, entries, strict=True):
         end = start + length
-        end += growth[bisect_left(places, end)]
-        start += growth[bisect_left(places, start)]
-        target += growth[bisect_left(places, target)]
+        end += growth[bisect_left(places, base + end)] - before
+        start += growth[bisect_left(places, base + start)] - before
+        target += growth[bisect_left(places, base + target)] - before
+        first = len(out)
         for value in (start, end - start, target, depth_lasti):
             if value < 64:
                 out.append(value)

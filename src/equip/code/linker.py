@@ -19,7 +19,7 @@ from typing import Any
 from equip import isa
 from equip.code import exceptions, locations
 from equip.code.assembly import assemble, instruction
-from equip.code.direct import Direct, Row, link_directly, link_rows
+from equip.code.direct import Direct, link_directly
 from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use
@@ -56,20 +56,13 @@ def link(
     new = None if guards or rewritten else link_directly(code, edits, pools)
     if new is None:
         new = _Link(code, edits, guards, pools, rewritten).result()
-    return _replaced(code, new, pools, children, last_const)
+    return replaced(code, new, pools, children, last_const)
 
 
-def link_simply(
-    code: CodeType, rows: Sequence[Row], *, pools: Pools, children: Mapping[int, CodeType], last_const: object
-) -> CodeType | None:
-    """What ``link`` does with edits that say the same as ``rows``; None where that needs ``link``."""
-    new = link_rows(code, rows)
-    return None if new is None else _replaced(code, new, pools, children, last_const)
-
-
-def _replaced(
+def replaced(
     code: CodeType, new: Direct, pools: Pools, children: Mapping[int, CodeType] | None, last_const: object
 ) -> CodeType:
+    """``code`` with the parts that linking has made; ``children`` and ``last_const`` as for ``link``."""
     consts = pools.consts
     if children or last_const is not None:
         consts = list(consts)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, compress, count
+from itertools import accumulate, compress, count, pairwise
 from typing import NamedTuple
 
 from equip.code.varint import read_signed_varint, read_varint, signed_varint, varint
@@ -164,25 +164,33 @@ _MOVING = frozenset(kind << 3 for kind in (_ONE_LINE_0 + 1, _ONE_LINE_2, _NO_COL
 """The kinds of entry that can move the line."""
 
 
+_UNMOVED = b"\0"
+_BYTES = tuple(bytes([byte]) for byte in range(256))
+_ONE_OR_TWO = {(_ONE_LINE_0 + lines) << 3: bytes([lines << 1]) for lines in (1, 2)}
+
+
+def _parts(linetable: bytes, first: int) -> tuple[bytes, int, bytes, int]:
+    """The entry at byte ``first``: by how much it moves the line, as a signed varint; the head (for one unit) and what
+    follows it in an entry for the same position that does not move it; where what both have in common begins."""
+    head = linetable[first] & 0xF8
+    kind = head & 0x78
+    if kind not in _MOVING:
+        return _UNMOVED, head, b"", first + 1
+    if kind in _ONE_OR_TWO:
+        return _ONE_OR_TWO[kind], 0x80 | _ONE_LINE_0 << 3, b"", first + 1
+    end = first + 2
+    if linetable[first + 1 : end] >= b"\x40":
+        found = _SIGNED_VARINT.match(linetable, first + 1)
+        if found is None:
+            raise InvalidCodeError("location table: truncated in its last entry")
+        end = found.end()
+    return linetable[first + 1 : end], head, b"\0", end
+
+
 def _split(entry: bytes) -> tuple[bytes, bytes]:
     """By how much an entry moves the line, as a signed varint; and the entry for the same position without that."""
-    first = entry[0]
-    kind = (first >> 3) & 15
-    if kind in (_NO_COLUMNS, _LONG):
-        end = 2
-        if entry[1] & 0x40:
-            found = _SIGNED_VARINT.match(entry, 1)
-            if found is None:
-                raise InvalidCodeError("location table: truncated in its last entry")
-            end = found.end()
-        return entry[1:end], entry[:1] + b"\0" + entry[end:]
-    if kind in (_ONE_LINE_0 + 1, _ONE_LINE_2):
-        return _ONE_OR_TWO[kind - _ONE_LINE_0], _ONE_LINE_HEADS[first & 7] + entry[1:]
-    return b"\0", entry
-
-
-_ONE_OR_TWO = (b"\0", b"\2", b"\4")
-_ONE_LINE_HEADS = tuple(bytes([0x80 | (_ONE_LINE_0 << 3) | units]) for units in range(8))
+    delta, kind, suffix, behind = _parts(entry, 0)
+    return delta, _BYTES[kind | entry[0] & 7] + suffix + entry[behind:]
 
 
 def _still(entry: bytes) -> bytes:
@@ -191,7 +199,7 @@ def _still(entry: bytes) -> bytes:
 
 
 def _resized(entry: bytes, units: int) -> bytes:
-    return bytes([(entry[0] & 0xF8) | (units - 1)]) + entry[1:]
+    return _BYTES[entry[0] & 0xF8 | units - 1] + entry[1:]
 
 
 def _repeated(entry: bytes, units: int) -> bytes:
@@ -216,71 +224,112 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
         if cut[2]:
             linetable = _carrying(linetable, cuts)
             break
-    starts = _starts(linetable)
-    heads = list(compress(count(), linetable.translate(_IS_HEAD)))
-    """Where each entry begins in the table, and where the last ends."""
-    last = len(heads)
-    heads.append(len(linetable))
+    starts, heads = _starts(linetable), _heads(linetable)
     out: list[bytes] = []
-    copied = 0  # bytes of the table that are in ``out``, or in ``rest``
-    done = 0  # the entry that the last cut was in
-    rest = b""  # what is left of it, where that is not as it was
-    at = 0  # the code unit at which rest begins
+    _splice_into(out, linetable, starts, heads, (0, len(heads) - 1), cuts)
+    line = last_line
+    for pieces, goal in tails:
+        for piece in pieces:
+            delta = signed_varint(goal - line)
+            line = goal
+            if isinstance(piece, int):
+                out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
+            else:
+                out += (piece[0], delta, piece[1])
+    return b"".join(out)
+
+
+def splice_all(
+    linetables: Sequence[bytes],
+    bases: Sequence[int],
+    cuts: Sequence[tuple[int, Sequence[Piece], int]],
+    firsts: Sequence[int],
+) -> list[bytes]:
+    """``splice`` for the tables of code objects that lie one behind the other, from code unit ``bases[i]`` each.
+
+    ``cuts[firsts[i] : firsts[i + 1]]`` are those of table i, in units of the whole; they remove nothing.
+    """
+    whole = b"".join(linetables)
+    starts, heads = _starts(whole), _heads(whole)
+    begins = [bisect_left(heads, at) for at in accumulate(map(len, linetables), initial=0)]
+    spans = list(pairwise(begins))
+    found: list[bytes] = []
+    if [starts[begin] for begin in begins] != list(bases):
+        # One of them is not as long as its code.
+        for table, base, (first, last) in zip(linetables, bases, pairwise(firsts), strict=False):
+            found.append(splice(table, [Cut(at - base, pieces) for at, pieces, _ in cuts[first:last]]))
+        return found
+    for span, (first, last) in zip(spans, pairwise(firsts), strict=True):
+        out: list[bytes] = []
+        _splice_into(out, whole, starts, heads, span, cuts[first:last])
+        found.append(b"".join(out))
+    return found
+
+
+def _splice_into(
+    out: list[bytes],
+    linetable: bytes,
+    starts: Sequence[int],
+    heads: Sequence[int],
+    span: tuple[int, int],
+    cuts: Sequence[tuple[int, Sequence[Piece], int]],
+) -> None:
+    """Append to ``out`` the entries in ``span`` after the cuts.
+
+    ``starts`` is the first code unit of each entry, ``heads`` its first byte, each with the end behind the last.
+    """
+    done, last = span  # the entry that the last cut was in; the one behind all
+    copied = heads[done]  # bytes of the table that ``out`` has, or ``front`` stands for
+    front = b""  # the beginning of what is left of the entry, where a cut was in it
+    at = 0  # the code unit at which that begins
+    delta, kind, suffix = _UNMOVED, 0, b""  # how its line moves, and how it begins once the line has moved
     for index, pieces, removed in cuts:
         holder = bisect_right(starts, index, done) - 1
-        if holder != done or not rest:
+        if holder != done or not front:
             if holder >= last:
                 raise InvalidCodeError(f"location table: ends before code unit {index}")
             first = heads[holder]
-            out.append(rest)
+            out.append(front)
             out.append(linetable[copied:first])
             done, at = holder, starts[holder]
-            if at == index and linetable[first] & 0x78 not in _MOVING and not removed:
-                for piece in pieces:
-                    if isinstance(piece, int):
-                        out.append(_repeated(linetable[first : heads[holder + 1]], piece))
-                    else:
-                        out.append(piece[2])
-                copied, rest = first, b""
-                continue
-            copied = heads[holder + 1]
-            rest = linetable[first:copied]
+            delta, kind, suffix, copied = _parts(linetable, first)
+            front = linetable[first:copied]
         if index > at:
-            out.append(_resized(rest, index - at))
-            rest = _resized(_still(rest), starts[done + 1] - index)
-            at = index
-        delta, still = b"\0", rest
-        if rest[0] & 0x78 in _MOVING:
-            delta, still = _split(rest)
+            out.append(_BYTES[front[0] & 0xF8 | index - at - 1] + front[1:])
+            out.append(linetable[copied : heads[done + 1]])
+            at, delta = index, _UNMOVED
+            front = _BYTES[kind | starts[done + 1] - at - 1] + suffix
         for piece in pieces:
             if isinstance(piece, int):
-                out.append(_repeated(rest, piece))
+                out.append(_repeated(front + linetable[copied : heads[done + 1]], piece))
+            elif delta is _UNMOVED:
+                out.append(piece[2])
             else:
                 out += (piece[0], delta, piece[1])
-            rest, delta = still, b"\0"
+            if delta is not _UNMOVED:
+                delta = _UNMOVED
+                front = _BYTES[kind | starts[done + 1] - at - 1] + suffix
         while removed:
             units = starts[done + 1] - at
             if removed < units:
-                rest = _resized(rest, units - removed)
+                front = _resized(front, units - removed)
                 at += removed
                 break
             removed -= units
             done += 1
-            rest, at = linetable[heads[done] : heads[done + 1]] if done < last else b"", starts[done]
-            copied = heads[min(done + 1, last)]
-    out.append(rest)
-    out.append(linetable[copied:])
-    if tails:
-        line = last_line
-        for pieces, goal in tails:
-            for piece in pieces:
-                delta = signed_varint(goal - line)
-                line = goal
-                if isinstance(piece, int):
-                    out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
-                else:
-                    out += (piece[0], delta, piece[1])
-    return b"".join(out)
+            at, front, copied = starts[done], b"", heads[done]
+            if done < last:
+                delta, kind, suffix, copied = _parts(linetable, heads[done])
+                front = linetable[heads[done] : copied]
+    out.append(front)
+    out.append(linetable[copied : heads[last]])
+
+
+def _heads(linetable: bytes) -> list[int]:
+    """Where each entry begins in the table, and where the last ends."""
+    heads = list(compress(count(), linetable.translate(_IS_HEAD)))
+    heads.append(len(linetable))
+    return heads
 
 
 def _starts(linetable: bytes) -> list[int]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from equip.code.fragment import Template, Use
 from equip.errors import SnippetError
-from equip.inject.fields import VALUE_FIELDS, Field, Parameters, is_field_name
+from equip.inject.fields import VALUE_FIELDS, Field, FieldValues, Parameters, is_field_name
 from equip.inject.request import Insertion, JoinPoint
-from equip.inject.snippet import Snippet, parse
+from equip.inject.snippet import Snippet, UnsoundSnippetError, parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbol, fill
 from equip.inject.target import NameKind, Target
 from equip.inject.wrapper import Compiled, Scope, compile_in, filled
@@ -55,10 +55,17 @@ class Form:
     """Whether it brings along no variables, captures none, and takes no value."""
     is_plain: bool
     """Whether it handles no exceptions and never suspends the function."""
+    is_common: bool
+    """Whether it serves every target of its kind in which its names are global and that is called alike."""
     uses: dict[object, Use] = field(default_factory=dict)
     """What code objects make of it, where that is the same for many."""
     derived: dict[object, tuple[Template, int]] = field(default_factory=dict)
     """Templates made from the compiled one, with an item of interest in each."""
+
+    def constants(self, values: FieldValues) -> dict[object, object]:
+        """The constants of one target, by the hole that they fill."""
+        found = [fill(key, values) for key in self.holes]
+        return {hole: filled(hole, found) for hole in self.compiled.holes}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -129,6 +136,14 @@ def check_request(insertion: Insertion, target: Target) -> Snippet:
     return snippet
 
 
+def parsed(source: str, target: Target) -> Snippet:
+    """The snippet, parsed for ``target``. Raises ``SnippetError`` as ``parse`` does, naming the target."""
+    try:
+        return parse(source)
+    except UnsoundSnippetError as error:
+        raise SnippetError(f"{error.shown} in {target}: {error.why}") from None
+
+
 def _refused(snippet: Snippet, target: Target, lineno: int, why: str) -> SnippetError:
     return SnippetError(f"{snippet.describe(lineno or None)} in {target}: {why}")
 
@@ -196,7 +211,7 @@ def _bind(
     cells: Collection[str],
     known_globals: Callable[[], Collection[str] | None] | None,
 ) -> Bound:
-    snippet = parse(insertion.source)
+    snippet = parsed(insertion.source, target)
     names = snippet.ordered
     if snippet.mangled:
         names = tuple([target.mangled(name) for name in names])
@@ -311,6 +326,7 @@ def _form(
         bool(snippet.returns),
         _is_light(compiled, kinds, substituted),
         not (compiled.template.protected or snippet.yields or snippet.awaits),
+        not (named or substituted.literal or snippet.braced or snippet.mangled or snippet.names.needs_class),
     )
     return form, tuple(sorted(substituted.literal, key=repr))
 
@@ -332,8 +348,7 @@ def _bound(insertion: Insertion, form: Form, target: Target) -> Bound:
         names = target.parameters.names
         symbols = {symbol: names[i] for symbol, i in form.arguments}
     if form.compiled.holes:
-        values = [fill(key, target.fields) for key in form.holes]
-        constants = {hole: filled(hole, values) for hole in form.compiled.holes}
+        constants = form.constants(target.fields)
     return Bound(insertion, form, symbols, constants)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from types import CodeType
+from typing import Protocol
 
 from equip import isa
-from equip.analysis.depths import stack_depths
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
 from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
@@ -16,13 +16,12 @@ from equip.code.pools import Pools
 from equip.code.provenance import Marks
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
-from equip.inject.compiling import Bound, bind, private_names
+from equip.inject.compiling import Bound, bind, parsed, private_names
 from equip.inject.flow import AT, Spot, spots_of_line
-from equip.inject.light import find_light, linked, linked_at_ends, use_of
+from equip.inject.light import LightLinking, find_light, use_of
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
-from equip.inject.snippet import parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
 from equip.inject.target import NameKind, Target
 from equip.inject.variables import (
@@ -41,23 +40,46 @@ _rank = itemgetter(0)
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
 
 
+class Pending(Protocol):
+    """What is to become of a code object, up to the constants that are its children."""
+
+    def completed(self, children: Mapping[int, CodeType]) -> CodeType:
+        """The code object with the insertions in it, and ``children`` as new constants by index."""
+
+
 def instrument(
-    target: Target,
-    insertions: Sequence[Insertion],
-    known_globals: Callable[[], Collection[str] | None],
-    children: Mapping[int, CodeType],
-) -> CodeType:
-    """The target's code object with the insertions linked in, and ``children`` as new constants by index."""
+    work: Iterable[tuple[Target, Sequence[Insertion]]], known_globals: Callable[[], Collection[str] | None]
+) -> list[Pending]:
+    """The targets of a module with their insertions."""
+    found = [_pending(target, insertions, known_globals) for target, insertions in work]
+    LightLinking.link(one for one in found if isinstance(one, LightLinking))
+    return found
+
+
+def _pending(
+    target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
+) -> Pending:
     if not insertions:
-        return link(target.code, children=children)
+        return _Around(target.code)
     light = find_light(target, insertions, known_globals)
-    if light is not None and not light.part_of:
-        return linked_at_ends(target, light, children)
+    if light is not None:
+        try:
+            return LightLinking(target, light, insertions, known_globals)
+        except KeyError:
+            pass  # a line that has no code
     for insertion in insertions:
         check_place(insertion, target)
-    if light is not None:
-        return linked(target, light, insertions, children)
-    return _Injection(target, insertions, known_globals).linked(children)
+    return _Injection(target, insertions, known_globals)
+
+
+class _Around:
+    """A code object in which nothing changes but its children."""
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+
+    def completed(self, children: Mapping[int, CodeType]) -> CodeType:
+        return link(self.code, children=children)
 
 
 def check_place(insertion: Insertion, target: Target) -> None:
@@ -127,7 +149,6 @@ class _Injection:
         self.checked: Collection[str] = ()
         """Locals of which loads have to look whether they are bound."""
         self._taken: set[str] | None = None
-        self._depths: dict[int, int] | None = None
         self._line_of: list[int] | None = None
         self.at: dict[JoinPoint, list[Bound]] = {}
         self.placed: list[tuple[Insertion, Bound]] = []
@@ -151,7 +172,7 @@ class _Injection:
         target = self.target
         groups: dict[tuple[str, int], frozenset[str]] = {}
         for source, probe, group in {(one.source, one.probe, one.group): None for one in insertions}:
-            names = private_names(parse(source), target)
+            names = private_names(parsed(source, target), target)
             known = groups.get((probe, group))
             groups[probe, group] = names if known is None else known | names
         cells: set[str] = set()
@@ -227,7 +248,7 @@ class _Injection:
 
     # -- the pieces --------------------------------------------------------------------------------------
 
-    def linked(self, children: Mapping[int, CodeType]) -> CodeType:
+    def completed(self, children: Mapping[int, CodeType]) -> CodeType:
         at = self.at
         for location in (JoinPoint.IMPORT, JoinPoint.MODULE_ENTER, JoinPoint.BEFORE):
             if location in at:
@@ -284,7 +305,7 @@ class _Injection:
 
     def _at_entry(self, bounds: Sequence[Bound]) -> None:
         target = self.target
-        at = places.entry(self.code) if target.is_function else places.first_statement(self.code)
+        at = places.entry(target.opcodes) if target.is_function else places.first_statement(self.code)
         covered = self.target.coverage.final if target.is_suspendable else None
         depth = places.entry_depth(self.code) if target.is_suspendable else 0
         line = self.code.co_firstlineno
@@ -294,7 +315,7 @@ class _Injection:
     # -- returns -----------------------------------------------------------------------------------------
 
     def _at_returns(self, bounds: Sequence[Bound]) -> None:
-        found = places.returns(self.code)
+        found = places.returns(self.target.opcodes)
         if not found:
             return
         stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
@@ -419,9 +440,7 @@ class _Injection:
             )
 
     def _depth_at(self, unit: int) -> int:
-        if self._depths is None:
-            self._depths = stack_depths(self.code)
-        return self._depths.get(2 * unit, 0)
+        return self.target.coverage.depths.get(2 * unit, 0)
 
     # -- exceptions --------------------------------------------------------------------------------------
 
@@ -464,7 +483,7 @@ class _Injection:
 
     def _at_exit(self, bounds: Sequence[Bound]) -> None:
         """MODULE_EXIT: before each return of the module, and as a handler around everything else."""
-        found = places.returns(self.code)
+        found = places.returns(self.target.opcodes)
         ends = [[self._plain_use(bound, start) for start, _ in found] for bound in bounds]
         for position, (start, index) in enumerate(found):
             depth = 0 if self.code.co_code[2 * index] == isa.RETURN_CONST else 1

@@ -86,7 +86,7 @@ class FlowPlaces:
         self.raw = code.co_code
         self.flow: ControlFlow = ControlFlow(code)
         self._kinds = EdgeKind
-        self.entry = places.entry(code)
+        self.entry = places.entry(code.co_code[::2])
         self._blocks = {place_of_block(block): block for block in self.flow.nodes if block is not self.flow.exit}
         self._found: dict[Place, list[Spot]] = {}
 

@@ -6,30 +6,33 @@ found by one look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
 from equip.code.assembly import Value, resolve
-from equip.code.direct import Image, Row, joined
+from equip.code.direct import Direct, Image, Row, joined, link_rows
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit, Ways
 from equip.code.exceptions import Handler
-from equip.code.fragment import Const, Name, Symbol, Template, Use
-from equip.code.linker import link, link_simply
-from equip.code.pools import Pools
+from equip.code.fragment import Const, Hole, Name, Symbol, Template, Use
+from equip.code.linker import link, replaced
+from equip.code.pools import Pools, constant_key
 from equip.code.provenance import Marks, has_record
 from equip.inject import places
-from equip.inject.compiling import Bound, bind
+from equip.inject.compiling import Bound, Form, bind, parsed
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
 from equip.inject.variables import Rewritten, changed_variables, unbindable
 
-Kind = tuple[JoinPoint, str, str, bool]
-"""Join point, source, probe and suppression: in what insertions can be alike."""
+Kind = tuple[JoinPoint, str, bool, str]
+"""Join point, source, suppression and probe: in what insertions can be alike."""
+
+
+def _kind(insertion: Insertion) -> Kind:
+    return insertion[:2] + insertion[3:5]
 
 
 class Light:
@@ -38,102 +41,179 @@ class Light:
     That is what most instrumentation asks for; everything else takes ``engine._Injection``.
     """
 
-    __slots__ = ("_constants", "_images", "_is_plain", "_names", "_symbols", "part_of", "parts", "record")
+    __slots__ = ("_bounds", "_shared", "part_of", "parts", "record")
 
-    def __init__(self, uses: Sequence[tuple[Kind, Use]], record: object, *, shared: bool) -> None:
-        """``uses`` in the order in which they were asked for, at lines each once; ``shared`` by many functions."""
-        entering: list[Use] = []
-        returning: list[Use] = []
-        lines: dict[Kind, Use] = {}
-        for kind, use in uses:
-            if kind[0] is JoinPoint.LINENO:
-                lines[kind] = use
-            else:
-                (entering if kind[0] is JoinPoint.BEFORE else returning).append(use)
-        self.parts = (entering, returning, *[[use] for use in lines.values()])
+    def __init__(self, bounds: Sequence[Bound], marks: Marks) -> None:
+        """``bounds`` in the order in which they were asked for, at lines each once."""
+        entering: list[Bound] = []
+        returning: list[Bound] = []
+        at_lines: list[Bound] = []
+        for bound in bounds:
+            if bound.compiled.template.items:
+                location = bound.insertion.location
+                (
+                    entering
+                    if location is JoinPoint.BEFORE
+                    else returning
+                    if location is JoinPoint.AFTER
+                    else at_lines
+                ).append(bound)
+        together = (entering, returning, *[[bound] for bound in at_lines])
+        self.parts = tuple(
+            [[use_of(one, one.compiled.template, one.symbols, marks) for one in part] for part in together]
+        )
         """What goes together: at the entry, at a return, and each thing that is at lines."""
-        self.part_of = dict(zip(lines, count(2), strict=False))
+        self.part_of = {_kind(bound.insertion): part for part, bound in enumerate(at_lines, 2)}
         """The place in ``parts`` of what is at lines."""
-        self.record = record
-        # Constants as often as they come: some that are equal are not the same (1, 1.0 and True).
-        symbols = [symbol for _, use in uses for symbol in use.template.symbols] if shared else []
-        self._names = dict.fromkeys([symbol.name for _, symbol in symbols if isinstance(symbol, Name)])
-        self._constants = [pair for pair in symbols if isinstance(pair[1], Const)]
-        self._is_plain = all(isinstance(symbol, (Name, Const)) for _, symbol in symbols)
-        self._symbols = tuple(symbols) if shared else None
-        """What the images depend on where many functions have them in common."""
-        self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
+        self.record = marks.record()
+        self._bounds = [*entering, *returning, *at_lines]
+        self._shared: _Shared | None = None
 
-    def images(self, pools: Pools) -> tuple[Image | None, ...]:
-        """The parts for one code object; None where one has more than what stands at its place, or nothing."""
-        if self._symbols is None:
+    @property
+    def is_common(self) -> bool:
+        """Whether this can be for other functions, too."""
+        return all(bound.form.is_common for bound in self._bounds)
+
+    def share(self) -> None:
+        """Keep what this becomes in a code object for others."""
+        self._shared = _Shared(self._bounds)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether ``parts`` are right for each function that this was found for, and not only for the first."""
+        return self._shared is None or self._shared.is_same
+
+    def images(self, pools: Pools, target: Target, exact: Callable[[], Light]) -> tuple[Image | None, ...]:
+        """The parts for one code object; None where one has more than what stands at its place, or nothing.
+
+        ``exact`` makes what has the right parts for it.
+        """
+        shared = self._shared
+        if shared is None:
             return tuple([joined(part, pools) for part in self.parts])
-        key = self._key(self._symbols, pools)
-        found = self._images.get(key)
+        key = shared.key(pools, target)
+        found = shared.images.get(key)
         if found is None:
-            if len(self._images) >= _IMAGES_LIMIT:
-                self._images.clear()
-            found = self._images[key] = tuple([joined(part, pools) for part in self.parts])
+            if len(shared.images) >= _IMAGES_LIMIT:
+                shared.images.clear()
+            parts = self.parts if shared.is_same else exact().parts
+            found = shared.images[key] = tuple([joined(part, pools) for part in parts])
         return found
 
-    def _key(self, symbols: Sequence[tuple[int, Symbol]], pools: Pools) -> tuple[Value, ...]:
+
+class _Shared:
+    """What many functions have in common that get the same snippets: what becomes of these in each, by a key.
+
+    The key is what their symbols are in its pools. Parameters that fields stand for have the same slots in all.
+    """
+
+    def __init__(self, bounds: Sequence[Bound]) -> None:
+        names: list[tuple[int, Symbol]] = []
+        constants: dict[object, tuple[int, Form | None, object]] = {}
+        for bound in bounds:
+            for opcode, symbol in bound.compiled.template.symbols:
+                if isinstance(symbol, Name):
+                    names.append((opcode, symbol))
+                elif isinstance(symbol, Hole):
+                    constants[len(constants)] = (opcode, bound.form, symbol.key)
+                elif isinstance(symbol, Const):
+                    constants.setdefault((opcode, constant_key(symbol.value)), (opcode, None, symbol.value))
+        self._name_symbols = names
+        self._names = dict.fromkeys([symbol.name for _, symbol in names if isinstance(symbol, Name)])
+        self._constants = list(constants.values())
+        """Opcode and value; or opcode, form and hole."""
+        self.is_same = not any(bound.symbols or bound.constants for bound in bounds)
+        """Whether each function uses the very same templates with the very same constants."""
+        self.images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
+
+    def key(self, pools: Pools, target: Target) -> tuple[Value, ...]:
         """What the symbols are in a code object."""
         names = pools.names
-        if not self._is_plain or not self._names.keys().isdisjoint(names):
-            return tuple(resolve(symbols, pools, _NONE, {}))
-        # The most frequent case: none of the names is there yet.
-        pools.names = [*names, *self._names]
-        return (-1, len(names), *resolve(self._constants, pools, _NONE, {}))
+        if self._names.keys().isdisjoint(names):
+            # The most frequent case: none of the names is there yet.
+            pools.names = [*names, *self._names]
+            found: list[Value] = [-1, len(names)]
+        else:
+            found = resolve(self._name_symbols, pools, _NONE, {})
+        for opcode, form, value in self._constants:
+            if form is not None:
+                value = form.constants(target.fields)[value]
+            found.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
+        return tuple(found)
+
+
+class _Known(NamedTuple):
+    """What was found for some insertions: the global names in them, whether parameters matter, and by the shape of
+    these (None where they do not) what becomes of the insertions."""
+
+    names: frozenset[str]
+    refers: bool
+    by_shape: dict[object, Light]
 
 
 _NONE: Mapping[str, str] = {}
+_LOAD_CONST = isa.OP["LOAD_CONST"]
 _COVERED = attrgetter("covered")
 _IMAGES_LIMIT = 1024
 _LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO})
-_lights: dict[object, tuple[frozenset[str], Light]] = {}
-"""By the insertions and the kind of function: what becomes of them where all their names are global."""
+_KNOWN_LIMIT = 1000
+_known: dict[object, _Known] = {}
+"""By the insertions and the kind of function."""
 
 
 def find_light(
     target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
 ) -> Light | None:
     """What the insertions come to, if they are of that kind. Does not look whether the lines exist."""
-    if not target.is_function or target.in_function or has_record(target.code):
+    if not target.is_function or has_record(target.code):
         return None
     if JoinPoint.LINENO in [one[0] for one in insertions]:
         insertions = _once_at_lines(insertions)
-    key = (target.scope_key, *[one[:2] + one[3:5] for one in insertions])
-    names, light = _lights.get(key, (None, None))
-    if names is not None and target.sees_as_global(names):
-        return light
-    marks = Marks(target.code)
-    uses: list[tuple[Kind, Use]] = []
-    plain = True
-    for insertion in insertions:
-        location, source, _, suppress, probe, _, _ = insertion
-        if location not in _LIGHT or parse(source).names.bound:
+    key = (target.scope_key, *[_kind(one) for one in insertions])
+    known = _known.get(key)
+    found = None
+    if known is not None and target.sees_as_global(known.names):
+        if not known.refers:
+            found = known.by_shape[None]
+        elif target.has_plain_parameters:
+            found = known.by_shape.get(target.parameters.shape)
+        if found is not None and not target.in_function:
+            return found
+    made = light_for(target, insertions, known_globals)  # refuses what cannot be reached from inside a function
+    if made is None or found is not None:
+        return found
+    if (known is None or known.refers) and len(_known) < _KNOWN_LIMIT and made.is_common:
+        snippets = [parse(one.source) for one in insertions]
+        names = frozenset().union(*[snippet.ordered for snippet in snippets])
+        refers = any(snippet.refers for snippet in snippets)
+        if target.sees_as_global(names) and (target.has_plain_parameters or not refers):
+            known = _known.setdefault(key, _Known(names, refers, {}))
+            known.by_shape[target.parameters.shape if refers else None] = made
+            made.share()
+    return made
+
+
+def light_for(
+    target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
+) -> Light | None:
+    """``find_light`` for this target alone."""
+    bounds: list[Bound] = []
+    for insertion in _once_at_lines(insertions):
+        if insertion.location not in _LIGHT or parsed(insertion.source, target).names.bound:
             return None
         bound = bind(insertion, target, (), (), known_globals)
         form = bound.form
-        if not form.is_light or (location is JoinPoint.LINENO and not form.is_plain):
+        if not form.is_light or (insertion.location is JoinPoint.LINENO and not form.is_plain):
             return None
-        plain = plain and not (bound.snippet.fields or bound.snippet.braced or bound.snippet.mangled)
-        template = bound.compiled.template
-        if template.items:
-            uses.append(((location, source, probe, suppress), use_of(bound, template, bound.symbols, marks)))
-    light = Light(uses, marks.record(), shared=plain)
-    if plain:
-        names = frozenset().union(*(parse(one.source).ordered for one in insertions))
-        if target.sees_as_global(names) and len(_lights) < 1000:
-            _lights[key] = (names, light)
-    return light
+        bounds.append(bound)
+    return Light(bounds, Marks(target.code))
 
 
 def _once_at_lines(insertions: Sequence[Insertion]) -> list[Insertion]:
     """The insertions, of those that are at lines and differ in nothing else only the first."""
     first_of: dict[object, Insertion] = {}
     for one in insertions:
-        key = one[:2] + one[3:5]
+        key = _kind(one)
         first_of.setdefault(key if one[0] is JoinPoint.LINENO else len(first_of), one)
     return list(first_of.values())
 
@@ -149,51 +229,85 @@ class _Placement(NamedTuple):
     line: int | None
 
 
-def linked_at_ends(target: Target, light: Light, children: Mapping[int, CodeType]) -> CodeType:
-    """``linked``, quicker, where nothing is at lines."""
-    code = target.code
-    pools = Pools(code)
-    entering, returning = light.images(pools)
+class LightLinking:
+    """The snippets on their way into one code object: it is linked with others, and completed when its children are.
+
+    Raises ``KeyError`` for a line that the code object does not have.
+    """
+
+    __slots__ = ("_insertions", "_known_globals", "_light", "_new", "_pools", "_rows", "_target", "_wakes")
+
+    def __init__(
+        self,
+        target: Target,
+        light: Light,
+        insertions: Sequence[Insertion],
+        known_globals: Callable[[], Collection[str] | None],
+    ) -> None:
+        self._target = target
+        self._known_globals = known_globals
+        self._light = light
+        self._insertions = insertions
+        self._pools = Pools(target.code)
+        self._wakes = False
+        self._new: Direct | None = None
+        images = light.images(self._pools, target, self._exact)
+        if light.part_of:
+            placements = _placements(target, light, insertions)
+            coverage = target.coverage if target.code.co_exceptiontable else None
+            self._wakes = coverage is not None and any(map(coverage.wakes, map(_COVERED, placements)))
+            self._rows = None if self._wakes else _rows(placements, images)
+        else:
+            self._rows = _rows_at_ends(target, light, images)
+
+    def _exact(self) -> Light:
+        if not self._light.is_exact:
+            found = light_for(self._target, self._insertions, self._known_globals)
+            assert found is not None, "other functions like it were of that kind: a bug of equip"
+            self._light = found
+        return self._light
+
+    @staticmethod
+    def link(all_: Iterable[LightLinking]) -> None:
+        """Do what can be done for many code objects together, before they are completed."""
+        together = [one for one in all_ if one._rows is not None]
+        found = link_rows([(one._target.code, one._rows or ()) for one in together])
+        for one, new in zip(together, found, strict=True):
+            one._new = new
+
+    def completed(self, children: Mapping[int, CodeType]) -> CodeType:
+        """The target's code object with the snippets in it, and ``children`` as new constants by index."""
+        target, pools = self._target, self._pools
+        code = target.code
+        if self._new is not None:
+            return replaced(code, self._new, pools, children, self._light.record)
+        light = self._exact()
+        edits = [
+            Edit(at, use, 0, ways, covered, depth, line)
+            for at, part, ways, covered, depth, line in _placements(target, light, self._insertions)
+            for use in light.parts[part]
+        ]
+        rewritten: Rewritten = {}
+        if self._wakes:
+            edits += changed_variables(code, pools, (), rewritten, unbindable(code))
+        return link(code, edits, pools=pools, rewritten=rewritten, children=children, last_const=light.record)
+
+
+def _rows_at_ends(target: Target, light: Light, images: Sequence[Image | None]) -> list[Row] | None:
+    """The rows of what has nothing at lines; None where some has more than an image."""
+    entering, returning = images
     entered, left = light.parts
     if (entered and entering is None) or (left and returning is None):
-        return linked(target, light, (), children)
+        return None
     rows: list[Row] = []
     if entering is not None:
         at, covered, depth = _entry(target)
         rows.append(Row(at, entering, True, covered, depth))
     if returning is not None:
-        raw = code.co_code
-        for start, index in places.returns(code):
-            rows.append(Row(start, returning, False, INHERIT, 0 if raw[2 * index] == isa.RETURN_CONST else 1))
-    found = link_simply(code, rows, pools=pools, children=children, last_const=light.record)
-    return linked(target, light, (), children) if found is None else found
-
-
-def linked(
-    target: Target, light: Light, insertions: Sequence[Insertion], children: Mapping[int, CodeType]
-) -> CodeType:
-    """The target's code object with the snippets in it. Raises ``KeyError`` for a line that it does not have."""
-    code = target.code
-    pools = Pools(code)
-    images = light.images(pools)
-    placements = _placements(target, light, insertions)
-    coverage = target.coverage if code.co_exceptiontable else None
-    wakes = coverage is not None and any(map(coverage.wakes, map(_COVERED, placements)))
-    found = None
-    rows = _rows(placements, images) if not wakes else None
-    if rows is not None:
-        found = link_simply(code, rows, pools=pools, children=children, last_const=light.record)
-    if found is not None:
-        return found
-    edits = [
-        Edit(at, use, 0, ways, covered, depth, line)
-        for at, part, ways, covered, depth, line in placements
-        for use in light.parts[part]
-    ]
-    rewritten: Rewritten = {}
-    if wakes:
-        edits += changed_variables(code, pools, (), rewritten, unbindable(code))
-    return link(code, edits, pools=pools, rewritten=rewritten, children=children, last_const=light.record)
+        opcodes = target.opcodes
+        for start, index in places.returns(opcodes):
+            rows.append(Row(start, returning, False, INHERIT, 0 if opcodes[index] == isa.RETURN_CONST else 1))
+    return rows
 
 
 def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
@@ -205,9 +319,9 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
     if light.part_of:
         found += _line_placements(target, light, insertions)
     if light.parts[1]:
-        raw = code.co_code
-        for start, index in places.returns(code):
-            depth = 0 if raw[2 * index] == isa.RETURN_CONST else 1
+        opcodes = target.opcodes
+        for start, index in places.returns(opcodes):
+            depth = 0 if opcodes[index] == isa.RETURN_CONST else 1
             found.append(_Placement(start, 1, None, INHERIT, depth, None))
     if light.part_of:
         found.sort(key=itemgetter(0))
@@ -216,10 +330,10 @@ def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -
 
 def _entry(target: Target) -> tuple[int, Handler | None, int]:
     """Where the body begins, what a statement there is covered by, and the depth of the stack."""
-    code = target.code
+    at = places.entry(target.opcodes)
     if not target.is_suspendable:
-        return places.entry(code), None, 0
-    return places.entry(code), target.coverage.final, places.entry_depth(code)
+        return at, None, 0
+    return at, target.coverage.final, places.entry_depth(target.code)
 
 
 def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
@@ -230,11 +344,11 @@ def _line_placements(target: Target, light: Light, insertions: Sequence[Insertio
     found: list[_Placement] = []
     elsewhere: list[_Placement] = []
     early: list[_Placement] = []
-    for location, source, lineno, suppress, probe, _, _ in insertions:
-        part = light.part_of.get((location, source, probe, suppress))
+    for insertion in insertions:
+        part = light.part_of.get(_kind(insertion))
         if part is None:
             continue
-        for at, place, ways, line, is_early in table[lineno]:  # type: ignore[index]  # what is at lines has one
+        for at, place, ways, line, is_early in table[insertion.lineno]:  # type: ignore[index]  # what is at lines has one
             covered = INHERIT if coverage is None else coverage.there(at, place)
             placement = _Placement(at, part, ways, covered, upper, line or default)
             (early if is_early else found if at == place else elsewhere).append(placement)

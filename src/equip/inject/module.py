@@ -7,7 +7,7 @@ from types import CodeType
 
 from equip import isa
 from equip.errors import JoinPointError
-from equip.inject.compiling import bind, private_names
+from equip.inject.compiling import bind, parsed, private_names
 from equip.inject.engine import check_place, instrument
 from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
 from equip.inject.snippet import parse
@@ -46,7 +46,7 @@ class ModuleInjector:
                 check_place(insertion, target)
             return
         check_place(insertion, target)
-        snippet = parse(source)
+        snippet = parsed(source, target)
         bind(insertion, target, private_names(snippet, target), (), None)
         if not snippet.demands:
             if len(_sound) >= _SOUND_LIMIT:
@@ -116,11 +116,11 @@ class _Rebuild:
     def rebuilt(self, paths: Sequence[CodePath]) -> CodeType:
         """The module with the insertions; ``paths`` are the code objects that change, each before the one around it."""
         changed: dict[CodePath, dict[int, CodeType]] = {}
-        plan, target_of, known_globals = self.plan, self.module._target, self.known_globals
-        for path in paths:
-            target = target_of(path)
-            children = changed.pop(path, _NO_CHILDREN)
-            new = instrument(target, plan.get(path, ()), known_globals, children)
+        targets = [self.module._target(path) for path in paths]
+        asked = [self.plan.get(path, ()) for path in paths]
+        pending = instrument(zip(targets, asked, strict=True), self.known_globals)
+        for path, target, one in zip(paths, targets, pending, strict=True):
+            new = one.completed(changed.pop(path, _NO_CHILDREN))
             if not path:
                 return new
             if new is not target.code:

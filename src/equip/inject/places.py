@@ -22,13 +22,12 @@ _CLASS_PREAMBLE = frozenset(
 _MODULE_PREAMBLE = frozenset({"__doc__", "__conditional_annotations__"})
 
 
-def entry(code: CodeType) -> int:
-    """The code unit at which the body begins: behind the first RESUME.
+def entry(opcodes: bytes) -> int:
+    """The code unit at which the body begins: behind the first RESUME; ``opcodes`` is ``co_code[::2]``.
 
     Behind the second one where the generator is made later than at the first (generator expressions from 3.15 on,
     which take their iterator first).
     """
-    opcodes = code.co_code[::2]
     at = opcodes.index(isa.RESUME)
     if _is_made_late(opcodes, at):
         at = opcodes.index(isa.RESUME, at + 1)
@@ -38,13 +37,13 @@ def entry(code: CodeType) -> int:
 def made_at(code: CodeType) -> int:
     """The code unit before which the frame of a generator expression is not yet that of a generator; 0 for others."""
     opcodes = code.co_code[::2]
-    return entry(code) if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
+    return entry(opcodes) if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
 
 
 def entry_depth(code: CodeType) -> int:
     """The depth of the stack where the body begins."""
     opcodes = code.co_code[::2]
-    return stack_depths(code)[2 * entry(code)] if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
+    return stack_depths(code)[2 * entry(opcodes)] if _is_made_late(opcodes, opcodes.index(isa.RESUME)) else 0
 
 
 def _is_made_late(opcodes: bytes, resume: int) -> bool:
@@ -81,9 +80,8 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
     return i
 
 
-def returns(code: CodeType) -> list[tuple[int, int]]:
-    """(first prefix, opcode) of each instruction that returns, in code units."""
-    opcodes = code.co_code[::2]
+def returns(opcodes: bytes) -> list[tuple[int, int]]:
+    """(first prefix, opcode) of each instruction that returns, in code units; ``opcodes`` is ``co_code[::2]``."""
     found = _RETURNS.positions(opcodes)
     if isa.EXTENDED_ARG in opcodes:
         return [(_first_prefix(opcodes, index), index) for index in found]

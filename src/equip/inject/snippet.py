@@ -77,9 +77,18 @@ def guarded(header: Sequence[str], source: str, footer: Sequence[str] = ()) -> s
     return "\n".join((f"{GUARD}{len(header) + 1} {source.count(chr(10)) + 1}", *header, source, *footer))
 
 
+class UnsoundSnippetError(SnippetError):
+    """A snippet that no target allows: ``shown`` is the snippet, or its line, for a message, ``why`` the reason."""
+
+    def __init__(self, shown: str, why: str) -> None:
+        super().__init__(f"{shown}: {why}")
+        self.shown = shown
+        self.why = why
+
+
 @lru_cache(maxsize=4096)
 def parse(source: str) -> Snippet:
-    """Parse a snippet. Raises ``SnippetError`` for a syntax error and for what no target allows."""
+    """Parse a snippet. Raises ``UnsoundSnippetError`` for a syntax error and for what no target allows."""
     text = with_stand_ins(textwrap.dedent(source))
     before = 0
     if source.startswith(GUARD):
@@ -92,7 +101,7 @@ def parse(source: str) -> Snippet:
             error.lineno -= before
         raise _syntax_error(source, error) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SnippetError(f"snippet {source[:60]!r} cannot be parsed: {error}") from None
+        raise UnsoundSnippetError(f"snippet {source[:60]!r}", f"it cannot be parsed: {error}") from None
     if before:
         _shift(tree, before, source.count("\n") + 1)
     scan = _Scan(source)
@@ -130,13 +139,14 @@ def _shift(tree: ast.Module, before: int, count: int) -> None:
                 place.col_offset = place.end_col_offset = 0
 
 
-def _syntax_error(source: str, error: SyntaxError) -> SnippetError:
+def _syntax_error(source: str, error: SyntaxError) -> UnsoundSnippetError:
     line = error.lineno or 1
     lines = source.split("\n")
     shown = lines[line - 1].strip() if 0 < line <= len(lines) else source.strip()
-    return SnippetError(
-        f"snippet line {line} {shown!r}: {spelled(error.msg or 'invalid syntax')}; correct the snippet "
-        "(a `{` that is to be Python's own may need a space behind it)"
+    return UnsoundSnippetError(
+        f"snippet line {line} {shown!r}",
+        f"{spelled(error.msg or 'invalid syntax')}; correct the snippet "
+        "(a `{` that is to be Python's own may need a space behind it)",
     )
 
 
@@ -165,7 +175,7 @@ class _Scan(ast.NodeVisitor):
     def refuse(self, node: ast.stmt | ast.expr | ast.alias | ast.excepthandler, why: str) -> None:
         lines = self.source.split("\n")
         shown = lines[node.lineno - 1].strip() if node.lineno <= len(lines) else self.source
-        raise SnippetError(f"snippet line {node.lineno} {shown!r}: {why}")
+        raise UnsoundSnippetError(f"snippet line {node.lineno} {shown!r}", why)
 
     def visit(self, node: ast.AST) -> None:
         for name in _identifiers(node):

@@ -5,11 +5,13 @@ import __future__
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING
 
 from equip import isa
 from equip.analysis.regions import has_regions, own_locals
+from equip.code.instruction import parameter_count
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounter, encounters
@@ -52,6 +54,15 @@ class NameKind(enum.Enum):
 class Target:
     """One code object of a module. ``enclosing`` are the code objects around it, the module's first."""
 
+    _variables: dict[str, NameKind] | None = None
+    _of_comprehensions: frozenset[str] = frozenset()
+    """Names that may be variables of inlined comprehensions only; emptied when that is cleared up."""
+    _parameters: Parameters | None = None
+    _fields: FieldValues | None = None
+    _encounters: dict[int, list[Encounter]] | None = None
+    _flow: FlowPlaces | None = None
+    _coverage: Coverage | None = None
+
     def __init__(
         self,
         code: CodeType,
@@ -74,16 +85,13 @@ class Target:
         self.in_function = len(enclosing) > 1 and any(around.co_flags & _CO_OPTIMIZED for around in enclosing)
         self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, optimize)
         """What compiling a snippet depends on, names aside."""
-        self._variables: dict[str, NameKind] | None = None
-        self._of_comprehensions: frozenset[str] = frozenset()
-        """Names that may be variables of inlined comprehensions only; emptied when that is cleared up."""
-        self._parameters: Parameters | None = None
-        self._fields: FieldValues | None = None
         self.bound: dict[object, object] = {}
         """What snippets were bound to it already (``compiling.bind``)."""
-        self._encounters: dict[int, list[Encounter]] | None = None
-        self._flow: FlowPlaces | None = None
-        self._coverage: Coverage | None = None
+
+    @cached_property
+    def opcodes(self) -> bytes:
+        """The opcode of each code unit."""
+        return self.code.co_code[::2]
 
     @property
     def is_generator(self) -> bool:
@@ -181,18 +189,22 @@ class Target:
             return False
         if code.co_freevars and not names.isdisjoint(code.co_freevars):
             return False
-        return not _GLOBAL_STORES.occurs(code.co_code[::2])
+        return not _GLOBAL_STORES.occurs(self.opcodes)
+
+    @property
+    def has_plain_parameters(self) -> bool:
+        """Whether its parameters are always bound, and none of them is a cell."""
+        cells = self.code.co_cellvars
+        if cells and not frozenset(cells).isdisjoint(self.parameters.names):
+            return False
+        return not _PECULIAR.occurs(self.opcodes)
 
     def _find_variables(self) -> dict[str, NameKind]:
-        code = self.code
-        opcodes = code.co_code[::2]
+        code, opcodes = self.code, self.opcodes
         locals_ = code.co_varnames
         cells = code.co_cellvars
         found = dict.fromkeys(locals_, NameKind.LOCAL)
-        flags = code.co_flags
-        count = code.co_argcount + code.co_kwonlyargcount + bool(flags & 4) + bool(flags & 8)
-        if count:
-            found.update(dict.fromkeys(locals_[:count], NameKind.BOUND))
+        found.update(dict.fromkeys(locals_[: parameter_count(code)], NameKind.BOUND))
         if _PECULIAR.occurs(opcodes):
             if _GLOBAL_STORES.occurs(opcodes):
                 declared = dict.fromkeys(self._named_by(_GLOBAL_STORES, code.co_names), NameKind.DECLARED_GLOBAL)
@@ -217,7 +229,7 @@ class Target:
         """The names in ``pool`` that the instructions found by ``scan`` have as their argument."""
         raw = self.code.co_code
         found: set[str] = set()
-        for index in scan.positions(raw[::2]):
+        for index in scan.positions(self.opcodes):
             arg, scale = raw[2 * index + 1], 8
             while index and raw[2 * index - 2] == isa.EXTENDED_ARG:
                 index -= 1

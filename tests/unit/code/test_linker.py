@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import marshal
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType
 
 import pytest
@@ -30,7 +30,7 @@ from equip.code import (
     provenance,
 )
 from equip.code.pools import constant_key
-from equip.inject import Insertion, JoinPoint, inject
+from equip.inject import Insertion, JoinPoint, inject, light
 
 OP = isa.OP
 
@@ -236,17 +236,17 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
                 rewriter.insert_at_line(line, "_hit('line', 2)")
 
     used = {"directly": 0}
-    original: Callable[..., direct.Direct | None] = direct.link_rows
+    original: Callable[..., list[direct.Direct | None]] = direct.link_rows
 
-    def counting(*arguments: object) -> direct.Direct | None:
-        found = original(*arguments)
-        used["directly"] += found is not None
+    def counting(jobs: Sequence[object]) -> list[direct.Direct | None]:
+        found = original(jobs)
+        used["directly"] += sum(one is not None for one in found)
         return found
 
-    monkeypatch.setattr(linker, "link_rows", counting)
+    monkeypatch.setattr(light, "link_rows", counting)
     modules = [module for _, module in library_code()]
     quick = [equip.instrument_code(module, Hits()) for module in modules]
-    monkeypatch.setattr(linker, "link_rows", lambda *arguments: None)
+    monkeypatch.setattr(light, "link_rows", lambda jobs: [None] * len(list(jobs)))
     monkeypatch.setattr(linker, "link_directly", lambda *arguments: None)
     general = [equip.instrument_code(module, Hits()) for module in modules]
     assert used["directly"] > 500

@@ -1,0 +1,117 @@
+"""The quick way for simple snippets: what it keeps for later functions does not show in what it makes."""
+
+from __future__ import annotations
+
+from types import CodeType
+
+import pytest
+
+import equip
+from equip.inject import light
+
+SOURCE = """
+def nothing(): pass
+def one(z): return z
+def two(a, b):
+    if a:
+        return 'h'
+    return b
+def keyword(*args, x=1, **more): return args
+def cell(a): return lambda: a
+def around():
+    def inside(x): return 1, 'inside', x
+    return inside
+def unbound(a):
+    del a
+    return 1.0, True, h
+class K:
+    def method(self, a):
+        return [a for a in self]
+def again(c, d):
+    return 1 if c else 'again'
+def taken(seen): return seen
+def other(a, b): return 'h', 1, True
+"""
+
+
+class _Calls(equip.MethodVisitor):
+    def visit(self, decl: equip.MethodDeclaration) -> None:
+        rewriter = equip.SimpleRewriter(decl)
+        rewriter.insert_after("seen('after', 1, True, {qualname})")
+        rewriter.insert_before("seen('before {qualname}', {arguments}, 1.0)")
+        rewriter.insert_before("seen(1)")
+
+
+def _functions(code: CodeType) -> list[CodeType]:
+    found = [code]
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found += _functions(constant)
+    return found
+
+
+def _alone(module: CodeType, qualname: str) -> CodeType:
+    """The function as it becomes when nothing is kept for others."""
+
+    class Calls(_Calls):
+        probe_name = "_Calls"
+
+        def visit(self, decl: equip.MethodDeclaration) -> None:
+            if decl.qualname == qualname:
+                super().visit(decl)
+
+    light._known.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(light, "_KNOWN_LIMIT", 0)
+        made = equip.instrument_code(module, Calls())
+    assert not light._known
+    return next(one for one in _functions(made) if one.co_qualname == qualname)
+
+
+def _parts(code: CodeType) -> tuple[object, ...]:
+    consts = [(type(one), repr(one)) for one in code.co_consts if not isinstance(one, CodeType)]
+    return (code.co_code, consts, code.co_names, code.co_linetable, code.co_exceptiontable, code.co_stacksize)
+
+
+def test_what_is_kept_does_not_show() -> None:
+    module = compile(SOURCE, "made.py", "exec")
+    light._known.clear()
+    equip.instrument_code(module, _Calls())
+    assert light._known
+    made = {code.co_qualname: code for code in _functions(equip.instrument_code(module, _Calls()))}
+    names = [code.co_qualname for code in _functions(module) if code.co_flags & 1 and "comp" not in code.co_name]
+    assert len(names) == 13
+    for qualname in names:
+        assert _parts(made[qualname]) == _parts(_alone(module, qualname)), qualname
+
+
+def test_functions_that_are_called_alike_get_their_own_names() -> None:
+    seen: list[tuple[object, ...]] = []
+    namespace: dict[str, object] = {"seen": lambda *values: seen.append(values)}
+    exec(equip.instrument_code(compile(SOURCE, "made.py", "exec"), _Calls()), namespace)
+    for name in ("two", "again", "other"):
+        namespace[name](1, 2)  # type: ignore[operator]
+    assert seen == [
+        (kind, *rest)
+        for name in ("two", "again", "other")
+        for kind, *rest in ((f"before {name}", 1, 2, 1.0), (1,), ("after", 1, True, name))
+    ]
+
+
+HIDDEN = """
+def around({}):
+    def inside(): return 'h'
+    return inside
+"""
+
+
+class _Inside(equip.MethodVisitor):
+    def visit(self, decl: equip.MethodDeclaration) -> None:
+        if decl.method_name == "inside":
+            equip.SimpleRewriter(decl).insert_before("seen('h')")
+
+
+def test_what_cannot_be_reached_is_refused_also_when_the_snippet_is_known() -> None:
+    equip.instrument_code(compile(HIDDEN.format("other"), "made.py", "exec"), _Inside())
+    with pytest.raises(equip.SnippetError, match="'seen' is a variable of 'around' around it"):
+        equip.instrument_code(compile(HIDDEN.format("seen"), "made.py", "exec"), _Inside())

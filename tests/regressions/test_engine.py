@@ -401,3 +401,20 @@ record(f())
     code = instrumented(source, lambda r: r.insert_at_line(8, "raise ValueError"))
     assert equip.check(code) == ()
     assert run(code) == ["behind", "outer"]
+
+
+def test_a_function_by_itself_is_around_those_inside_it() -> None:
+    # A name of the function that was given was taken for a global in the functions inside it.
+    def around(hidden: int) -> Callable[[], int]:
+        def inside() -> int:
+            return 1
+
+        return inside
+
+    class Shows(equip.MethodVisitor):
+        def visit(self, decl: equip.MethodDeclaration) -> None:
+            if decl.method_name == "inside":
+                equip.SimpleRewriter(decl).insert_before("print(hidden)")
+
+    with pytest.raises(equip.SnippetError, match=r"'hidden' is a variable of .*around.* around it"):
+        equip.instrument_code(around.__code__, Shows())

@@ -155,7 +155,8 @@ _NONE: Mapping[str, str] = {}
 _LOAD_CONST = isa.OP["LOAD_CONST"]
 _COVERED = attrgetter("covered")
 _IMAGES_LIMIT = 1024
-_LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO})
+_LINENO = JoinPoint.LINENO
+_LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER, _LINENO})
 _KNOWN_LIMIT = 1000
 _known: dict[object, _Known] = {}
 """By the insertions and the kind of function."""
@@ -167,9 +168,9 @@ def find_light(
     """What the insertions come to, if they are of that kind. Does not look whether the lines exist."""
     if not target.is_function or has_record(target.code):
         return None
-    if JoinPoint.LINENO in [one[0] for one in insertions]:
+    if _LINENO in [one[0] for one in insertions]:
         insertions = _once_at_lines(insertions)
-    key = (target.scope_key, *[_kind(one) for one in insertions])
+    key = (target.scope_key, *[one[:2] + one[3:5] for one in insertions])
     known = _known.get(key)
     found = None
     if known is not None and target.sees_as_global(known.names):

@@ -83,14 +83,17 @@ class ModuleInjector:
         found = self._targets.get(path)
         if found is None:
             enclosing: tuple[CodeType, ...] = ()
+            in_function = False
             code = self.code
             if path:
                 around = self._target(path[:-1])
                 code, enclosing = child_at(around.code, path[-1]), (*around.enclosing, around.code)
+                in_function = around.in_function or around.is_function
             found = self._targets[path] = Target(
                 code,
                 path,
                 enclosing,
+                in_function=in_function,
                 file_path=self.file_path,
                 module_name=self.module_name,
                 optimize=self.optimize,

@@ -5,7 +5,6 @@ import __future__
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,8 @@ for _name in __future__.all_feature_names:
 _SCOPE_FLAGS = _CO_OPTIMIZED | _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR | _FUTURES
 
 _UNBINDING = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
-_GLOBAL_STORES = isa.Scan(isa.ops("STORE_GLOBAL DELETE_GLOBAL"))
+_STORE_GLOBAL, _DELETE_GLOBAL = isa.OP["STORE_GLOBAL"], isa.OP["DELETE_GLOBAL"]
+_GLOBAL_STORES = isa.Scan(frozenset({_STORE_GLOBAL, _DELETE_GLOBAL}))
 _PECULIAR = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR STORE_GLOBAL DELETE_GLOBAL"))
 _CLEARING = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 
@@ -69,6 +69,7 @@ class Target:
         path: CodePath,
         enclosing: Sequence[CodeType],
         *,
+        in_function: bool,
         file_path: str,
         module_name: str,
         optimize: int,
@@ -82,16 +83,14 @@ class Target:
         self.flags = flags = code.co_flags
         self.is_function = bool(flags & _CO_OPTIMIZED)
         self.is_module = not enclosing and not self.is_function
-        self.in_function = len(enclosing) > 1 and any(around.co_flags & _CO_OPTIMIZED for around in enclosing)
+        self.in_function = in_function
+        """Whether a function is around it."""
+        self.opcodes = code.co_code[::2]
+        """The opcode of each code unit."""
         self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, optimize)
         """What compiling a snippet depends on, names aside."""
         self.bound: dict[object, object] = {}
         """What snippets were bound to it already (``compiling.bind``)."""
-
-    @cached_property
-    def opcodes(self) -> bytes:
-        """The opcode of each code unit."""
-        return self.code.co_code[::2]
 
     @property
     def is_generator(self) -> bool:
@@ -189,7 +188,7 @@ class Target:
             return False
         if code.co_freevars and not names.isdisjoint(code.co_freevars):
             return False
-        return not _GLOBAL_STORES.occurs(self.opcodes)
+        return _STORE_GLOBAL not in self.opcodes and _DELETE_GLOBAL not in self.opcodes
 
     @property
     def has_plain_parameters(self) -> bool:

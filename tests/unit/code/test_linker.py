@@ -23,6 +23,7 @@ from equip.code import (
     Slot,
     Template,
     Use,
+    Ways,
     direct,
     instructions,
     link,
@@ -101,6 +102,16 @@ def test_jump_that_grows_gets_a_prefix() -> None:
     new = link(code, edits, pools=Pools(code, ["extra"]))
     assert call(new, 10) == 45
     assert dis.opmap["EXTENDED_ARG"] in new.co_code[::2]
+
+
+def test_what_stands_behind_the_code_has_the_line_of_its_place() -> None:
+    code = code_of("def f(a):\n    b = 0\n    if a:\n        b = 1\n    return b\n")
+    [jump] = [i for i in instructions(code) if i.is_jump]
+    assert jump.target is not None
+    ways = Ways(jumps=frozenset({jump.end // 2 - 1 - isa.CACHES[jump.opcode]}))
+    new = link(code, [Edit(jump.target // 2, store("b", 7), ways=ways)], pools=Pools(code))
+    assert (call(new, True), call(new, False)) == (1, 7)
+    assert {line for line, *_ in list(new.co_positions())[len(code.co_code) // 2 :]} == {code.co_firstlineno + 4}
 
 
 def test_edit_for_falling_through_is_passed_by_jumps() -> None:

@@ -63,11 +63,14 @@ def assemble(use: Use, pools: Resolver, reserve: Mapping[int, int] | None = None
     if found is None:
         if len(template.images) >= _IMAGES_LIMIT:
             template.images.clear()
-        found = None if reserve else _imprinted(use, values)
-        if found is None:
-            found = _assembled(use, values, reserve or {})
-        template.images[key] = found
+        found = template.images[key] = _assembled(use, values, reserve) if reserve else assemble_from(use, values)
     return found
+
+
+def assemble_from(use: Use, values: Sequence[Value]) -> Fragment:
+    """Code units for ``use`` whose template's symbols are ``values``."""
+    found = _imprinted(use, values)
+    return _assembled(use, values, {}) if found is None else found
 
 
 def _imprinted(use: Use, values: Sequence[Value]) -> Fragment | None:
@@ -76,12 +79,15 @@ def _imprinted(use: Use, values: Sequence[Value]) -> Fragment | None:
     mould = template.moulds.get(use.numbers)
     if mould is None:
         mould = template.moulds[use.numbers] = _mould(use)
-        if mould is None:
-            return None
     fragment, where = mould
     hot, cold = bytearray(fragment.hot), bytearray(fragment.cold)
-    for value, (opcode, symbol), (is_cold, at) in zip(values, template.symbols, where, strict=True):
+    for value, (opcode, symbol), (is_cold, at, shift) in zip(values, template.symbols, where, strict=True):
         part = cold if is_cold else hot
+        if shift >= 0:
+            if value > 15:  # type: ignore[operator]  # slots are no tuples
+                return None
+            part[at + 1] |= value << shift  # type: ignore[operator]
+            continue
         if isinstance(value, tuple):
             part[at], arg = value
         elif isinstance(symbol, Name):
@@ -105,17 +111,17 @@ def _imprinted(use: Use, values: Sequence[Value]) -> Fragment | None:
     )
 
 
-def _mould(use: Use) -> Mould | None:
+def _mould(use: Use) -> Mould:
     template = use.template
-    if any(type(item.operand) is Pair for item in template.items):
-        return None
     zeros: list[Value] = [0] * len(template.symbols)
     fragment = _assembled(use, zeros, {})
-    where: list[tuple[bool, int]] = []
+    where: list[tuple[bool, int, int]] = []
     for i, item in enumerate(template.items):
-        if type(item.operand) is not int and type(item.operand) is not Label:
-            cold, start, _ = fragment.item_spans[i]
-            where.append((cold, 2 * start))
+        cold, start, _ = fragment.item_spans[i]
+        if type(item.operand) is Pair:
+            where += ((cold, 2 * start, 4), (cold, 2 * start, 0))
+        elif type(item.operand) is not int and type(item.operand) is not Label:
+            where.append((cold, 2 * start, -1))
     return Mould(fragment, tuple(where))
 
 

@@ -18,7 +18,7 @@ from equip.code import exceptions, locations
 from equip.code.assembly import assemble
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
 from equip.code.exceptions import Handler
-from equip.code.fragment import Use
+from equip.code.fragment import Fragment, Use
 from equip.code.locations import Piece
 from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
@@ -68,18 +68,17 @@ def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct
         if use in images:
             image = images[use]
         else:
-            image = images[use] = joined((use,), pools)
+            image = images[use] = joined((assemble(use, pools),))
         if image is None:
             return None
         rows.append(Row(edit.at, image, ways is FALLTHROUGH, edit.covered, edit.depth))
     return link_rows([(code, rows)])[0]
 
 
-def joined(uses: Iterable[Use], pools: Pools) -> Image | None:
-    """The image of ``uses``, one behind the other; None when they have parts that do not stand there."""
+def joined(fragments: Iterable[Fragment]) -> Image | None:
+    """The image of fragments, one behind the other; None when they have parts that do not stand there."""
     found: Image | None = None
-    for use in uses:
-        fragment = assemble(use, pools)
+    for fragment in fragments:
         if fragment.cold or fragment.covered or fragment.jumps:
             return None
         image = Image(fragment.hot, fragment.hot_pieces, fragment.stack)

@@ -93,7 +93,7 @@ class Template:
     stack: int = 0
     images: dict[object, Fragment] = field(default_factory=dict)
     """Fragments already assembled, by what their symbols were resolved to."""
-    moulds: dict[tuple[int, ...], Mould | None] = field(default_factory=dict)
+    moulds: dict[tuple[int, ...], Mould] = field(default_factory=dict)
     symbols: tuple[tuple[int, Symbol], ...] = field(init=False)
     """(opcode, symbol) for everything that has to be resolved, in order; pairs as two slots."""
     lines: tuple[int, ...] = field(init=False)
@@ -185,10 +185,11 @@ class Fragment:
 
 
 class Mould(NamedTuple):
-    """A fragment with zeros for its symbols, and where each goes: (cold, byte position of the opcode)."""
+    """A fragment with zeros for its symbols, and where each goes: (cold, byte position of the opcode, how many bits
+    from the right in the argument if that holds two symbols, else -1)."""
 
     fragment: Fragment
-    places: tuple[tuple[bool, int], ...]
+    places: tuple[tuple[bool, int, int], ...]
 
 
 def wrapped(front: Sequence[Item], template: Template, back: Sequence[Item] = ()) -> Template:

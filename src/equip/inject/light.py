@@ -12,11 +12,11 @@ from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
-from equip.code.assembly import Value, resolve
+from equip.code.assembly import Value, assemble, assemble_from
 from equip.code.direct import Direct, Image, Row, joined, link_rows
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit, Ways
 from equip.code.exceptions import Handler
-from equip.code.fragment import Const, Hole, Name, Symbol, Template, Use
+from equip.code.fragment import Const, Hole, Name, Slot, Symbol, Template, Use
 from equip.code.linker import link, replaced
 from equip.code.pools import Pools, constant_key
 from equip.code.provenance import Marks, has_record
@@ -74,31 +74,20 @@ class Light:
         """Whether this can be for other functions, too."""
         return all(bound.form.is_common for bound in self._bounds)
 
-    def share(self) -> None:
-        """Keep what this becomes in a code object for others."""
-        self._shared = _Shared(self._bounds)
+    def share(self, code: CodeType) -> None:
+        """Keep what this becomes in a code object for others than ``code``, for which it was found."""
+        self._shared = _Shared(self.parts, self._bounds, Pools(code))
 
     @property
     def is_exact(self) -> bool:
         """Whether ``parts`` are right for each function that this was found for, and not only for the first."""
         return self._shared is None or self._shared.is_same
 
-    def images(self, pools: Pools, target: Target, exact: Callable[[], Light]) -> tuple[Image | None, ...]:
-        """The parts for one code object; None where one has more than what stands at its place, or nothing.
-
-        ``exact`` makes what has the right parts for it.
-        """
-        shared = self._shared
-        if shared is None:
-            return tuple([joined(part, pools) for part in self.parts])
-        key = shared.key(pools, target)
-        found = shared.images.get(key)
-        if found is None:
-            if len(shared.images) >= _IMAGES_LIMIT:
-                shared.images.clear()
-            parts = self.parts if shared.is_same else exact().parts
-            found = shared.images[key] = tuple([joined(part, pools) for part in parts])
-        return found
+    def images(self, pools: Pools, target: Target) -> tuple[Image | None, ...]:
+        """The parts for one code object; None where one has more than what stands at its place, or nothing."""
+        if self._shared is not None:
+            return self._shared.images(pools, target)
+        return tuple([joined([assemble(use, pools) for use in part]) for part in self.parts])
 
 
 class _Shared:
@@ -107,39 +96,76 @@ class _Shared:
     The key is what their symbols are in its pools. Parameters that fields stand for have the same slots in all.
     """
 
-    def __init__(self, bounds: Sequence[Bound]) -> None:
-        names: list[tuple[int, Symbol]] = []
+    def __init__(self, parts: Sequence[Sequence[Use]], bounds: Sequence[Bound], pools: Pools) -> None:
+        """``bounds`` are what ``parts`` are made of, in the same order, for a code object with ``pools``."""
+        asked = [(bound, opcode, symbol) for bound in bounds for opcode, symbol in bound.compiled.template.symbols]
+        self._names = dict.fromkeys([symbol.name for _, _, symbol in asked if isinstance(symbol, Name)])
         constants: dict[object, tuple[int, Form | None, object]] = {}
-        for bound in bounds:
-            for opcode, symbol in bound.compiled.template.symbols:
-                if isinstance(symbol, Name):
-                    names.append((opcode, symbol))
-                elif isinstance(symbol, Hole):
-                    constants[len(constants)] = (opcode, bound.form, symbol.key)
-                elif isinstance(symbol, Const):
-                    constants.setdefault((opcode, constant_key(symbol.value)), (opcode, None, symbol.value))
-        self._name_symbols = names
-        self._names = dict.fromkeys([symbol.name for _, symbol in names if isinstance(symbol, Name)])
+        for bound, opcode, symbol in asked:
+            if isinstance(symbol, (Const, Hole)):
+                form = bound.form if isinstance(symbol, Hole) else None
+                constants.setdefault(_key_of(bound, opcode, symbol), (opcode, form, symbol[0]))
         self._constants = list(constants.values())
         """Opcode and value; or opcode, form and hole."""
+        self._slots: list[Value] = []
+        numbers: dict[object, int] = {key: number for number, key in enumerate([*self._names, *constants])}
+        picks: list[list[int]] = []
+        for bound in bounds:
+            picks.append([])
+            for opcode, symbol in bound.compiled.template.symbols:
+                if isinstance(symbol, Slot):
+                    picks[-1].append(len(numbers) + len(self._slots))
+                    self._slots.append(pools.slot(bound.symbols.get(symbol.symbol, symbol.symbol)))
+                else:
+                    picks[-1].append(numbers[_key_of(bound, opcode, symbol)])
+        following = iter(picks)
+        self._parts = [[(use, next(following)) for use in part] for part in parts]
+        """What goes together, each with the place of what its symbols are, among all of these."""
         self.is_same = not any(bound.symbols or bound.constants for bound in bounds)
         """Whether each function uses the very same templates with the very same constants."""
-        self.images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
+        self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
 
-    def key(self, pools: Pools, target: Target) -> tuple[Value, ...]:
-        """What the symbols are in a code object."""
-        names = pools.names
-        if self._names.keys().isdisjoint(names):
+    def images(self, pools: Pools, target: Target) -> tuple[Image | None, ...]:
+        """As ``Light.images``."""
+        values = self._values(pools, target)
+        key = tuple(values)
+        found = self._images.get(key)
+        if found is None:
+            if len(self._images) >= _IMAGES_LIMIT:
+                self._images.clear()
+            values += self._slots
+            found = self._images[key] = tuple(
+                [
+                    joined([assemble_from(use, [values[number] for number in numbers]) for use, numbers in part])
+                    for part in self._parts
+                ]
+            )
+        return found
+
+    def _values(self, pools: Pools, target: Target) -> list[Value]:
+        """What the symbols are in a code object, slots aside."""
+        names, found = pools.names, self._names
+        values: list[Value]
+        if found.keys().isdisjoint(names):
             # The most frequent case: none of the names is there yet.
-            pools.names = [*names, *self._names]
-            found: list[Value] = [-1, len(names)]
+            pools.names = [*names, *found]
+            values = list(range(len(names), len(names) + len(found)))
         else:
-            found = resolve(self._name_symbols, pools, _NONE, {})
+            values = [names.index(name) if name in names else pools.add_name(name) for name in found]
         for opcode, form, value in self._constants:
             if form is not None:
                 value = form.constants(target.fields)[value]
-            found.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
-        return tuple(found)
+            values.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
+        return values
+
+
+def _key_of(bound: Bound, opcode: int, symbol: Symbol) -> object:
+    """A key for a symbol that is no slot, the same for those that become the same in each function."""
+    if isinstance(symbol, Name):
+        return symbol.name
+    if isinstance(symbol, Const):
+        return opcode, constant_key(symbol.value)
+    return opcode, bound.form, symbol[0]
 
 
 class _Known(NamedTuple):
@@ -151,7 +177,6 @@ class _Known(NamedTuple):
     by_shape: dict[object, Light]
 
 
-_NONE: Mapping[str, str] = {}
 _LOAD_CONST = isa.OP["LOAD_CONST"]
 _COVERED = attrgetter("covered")
 _IMAGES_LIMIT = 1024
@@ -190,7 +215,7 @@ def find_light(
         if target.sees_as_global(names) and (target.has_plain_parameters or not refers):
             known = _known.setdefault(key, _Known(names, refers, {}))
             known.by_shape[target.parameters.shape if refers else None] = made
-            made.share()
+            made.share(target.code)
     return made
 
 
@@ -252,7 +277,7 @@ class LightLinking:
         self._pools = Pools(target.code)
         self._wakes = False
         self._new: Direct | None = None
-        images = light.images(self._pools, target, self._exact)
+        images = light.images(self._pools, target)
         if light.part_of:
             placements = _placements(target, light, insertions)
             coverage = target.coverage if target.code.co_exceptiontable else None

@@ -115,3 +115,23 @@ def test_what_cannot_be_reached_is_refused_also_when_the_snippet_is_known() -> N
     equip.instrument_code(compile(HIDDEN.format("other"), "made.py", "exec"), _Inside())
     with pytest.raises(equip.SnippetError, match="'seen' is a variable of 'around' around it"):
         equip.instrument_code(compile(HIDDEN.format("seen"), "made.py", "exec"), _Inside())
+
+
+MANY = ", ".join(f"p{number}" for number in range(40))
+
+
+@pytest.mark.parametrize("count", [2, 15, 16, 17, 40])
+def test_parameters_in_any_slot(count: int) -> None:
+    names = MANY.split(", ")[:count]
+    source = f"def f({', '.join(names)}): pass\ndef g({', '.join(f'q{name}' for name in names)}): pass\n"
+    seen: list[object] = []
+    namespace: dict[str, object] = {"seen": seen.append}
+
+    class Arguments(equip.MethodVisitor):
+        def visit(self, decl: equip.MethodDeclaration) -> None:
+            equip.SimpleRewriter(decl).insert_before("seen(('{qualname}', {arguments}))")
+
+    exec(equip.instrument_code(compile(source, "made.py", "exec"), Arguments(), verify=True), namespace)
+    for name in ("f", "g"):
+        namespace[name](*range(count))  # type: ignore[operator]
+    assert seen == [(name, *range(count)) for name in ("f", "g")]

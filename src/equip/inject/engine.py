@@ -18,7 +18,8 @@ from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, parsed, private_names
 from equip.inject.flow import AT, Spot, spots_of_line
-from equip.inject.light import LightLinking, find_light, use_of
+from equip.inject.light import find_light, use_of
+from equip.inject.lightlinking import LightLinking
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits

@@ -31,7 +31,7 @@ from equip.code import (
     provenance,
 )
 from equip.code.pools import constant_key
-from equip.inject import Insertion, JoinPoint, inject, light
+from equip.inject import Insertion, JoinPoint, inject, lightlinking
 
 OP = isa.OP
 
@@ -254,10 +254,10 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
         used["directly"] += sum(one is not None for one in found)
         return found
 
-    monkeypatch.setattr(light, "link_rows", counting)
+    monkeypatch.setattr(lightlinking, "link_rows", counting)
     modules = [module for _, module in library_code()]
     quick = [equip.instrument_code(module, Hits()) for module in modules]
-    monkeypatch.setattr(light, "link_rows", lambda jobs: [None] * len(list(jobs)))
+    monkeypatch.setattr(lightlinking, "link_rows", lambda jobs: [None] * len(list(jobs)))
     monkeypatch.setattr(linker, "link_directly", lambda *arguments: None)
     general = [equip.instrument_code(module, Hits()) for module in modules]
     assert used["directly"] > 500

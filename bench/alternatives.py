@@ -15,18 +15,11 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import equip
+from bench.running import CALLS
 from bench.timing import Row, in_new_process, minima
 
 _CALLS = 100_000
 _ROUNDS = 15
-_SOURCE = """
-def add(a, b):{before}
-    {result}a + b{after}
-
-def work(n):
-    for i in range(n):
-        add(i, 1)
-"""
 Scope = dict[str, Any]
 Setup = Callable[[Scope], Any]
 """Makes a fresh scope (``add``, ``work``, ``counts``) do something at each call, as a context manager."""
@@ -91,7 +84,7 @@ def _ways() -> dict[str, tuple[CodeType, Setup]]:
 
 
 def _compiled(**parts: str) -> CodeType:
-    return compile(_SOURCE.format(**parts), "program.py", "exec")
+    return compile(CALLS.format(**parts), "program.py", "exec")
 
 
 @contextmanager

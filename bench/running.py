@@ -25,7 +25,7 @@ class Program:
     ask: Callable[[equip.SimpleRewriter], object]
 
 
-_CALLS = """
+CALLS = """
 def add(a, b):{before}
     {result}a + b{after}
 
@@ -33,6 +33,7 @@ def work(n):
     for i in range(n):
         add(i, 1)
 """
+"""A function that does next to nothing, called."""
 _LOOP = """
 def add(n):
     total = 0
@@ -71,26 +72,26 @@ def _line_of(source: str, text: str) -> int:
 
 
 def _programs() -> list[Program]:
-    calls = _CALLS.format(before="", result="return ", after="")
+    calls = CALLS.format(before="", result="return ", after="")
     loop, generator = _LOOP.format(line=""), _GENERATOR.format(before="", line="")
     in_loop, at_yield = _line_of(loop, "total += i"), _line_of(generator, "yield i")
     return [
         Program(
             "a count at entry",
             calls,
-            _CALLS.format(before="\n    counts['add'] += 1", result="return ", after=""),
+            CALLS.format(before="\n    counts['add'] += 1", result="return ", after=""),
             lambda rewriter: rewriter.insert_before("counts['{method_name}'] += 1"),
         ),
         Program(
             "the result changed",
             calls,
-            _CALLS.format(before="", result="result = ", after="\n    result = abs(result)\n    return result"),
+            CALLS.format(before="", result="result = ", after="\n    result = abs(result)\n    return result"),
             lambda rewriter: rewriter.insert_after("{return_value} = abs({return_value})"),
         ),
         Program(
             "a time taken around a call",
             calls,
-            _CALLS.format(
+            CALLS.format(
                 before="\n    start = clock()",
                 result="result = ",
                 after="\n    counts['add'] += clock() - start\n    return result",

@@ -1,8 +1,8 @@
 """Linking in one pass: the common case, in which nothing has to go elsewhere.
 
-Fragments are simply put between the original code units, jumps that get too long for their prefixes get more of
-them, and everything stands in the handler that its place is in. Where any of this does not hold, ``link_directly``
-returns None, and the general linker does the same work with the same result (a test compares them).
+Fragments are simply put between the original code units, and jumps that get too long for their prefixes get more of
+them. Where that is not enough, ``link_directly`` returns None, and the general linker does the same work with the same
+result (a test compares them).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from types import CodeType
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from equip import isa
 from equip.code import exceptions, locations
@@ -113,8 +113,8 @@ class _Sheet:
         self.firsts: list[int] = []
         """Of each code object the place in these lists at which its rows begin."""
         self.bypassed: set[int] = set()
-        self.particular: dict[int, list[Row]] = {}
-        """The rows of a job that are for a handler that they name, where there are handlers."""
+        self.covered: dict[int, list[_Covered]] = {}
+        """What in a job is for a handler that it names, where there are handlers."""
         raws = [code.co_code for code, _ in jobs]
         self.bases = [*accumulate([len(raw) >> 1 for raw in raws], initial=0)]
         self.raw = raws[0] if len(raws) == 1 else b"".join(raws)
@@ -123,7 +123,7 @@ class _Sheet:
             self.firsts.append(len(places))
             need = code.co_stacksize
             for row in self._united(number, code, rows):
-                at, image, falls, covered, depth = row
+                at, image, falls, _, depth = row
                 places.append(base + at)
                 hots.append(image[0])
                 pieces.append(image[1])
@@ -133,9 +133,9 @@ class _Sheet:
                     if not falls_into(raws[number], at):
                         self.refused.add(number)
                     self.bypassed.add(base + at)
-                if covered is not INHERIT and code.co_exceptiontable:
-                    self.particular.setdefault(number, []).append(row)
             self.stacks.append(need)
+            if code.co_exceptiontable:
+                self.covered[number] = _covered(rows)
         self.firsts.append(len(places))
 
     def _united(self, number: int, code: CodeType, rows: Sequence[Row]) -> Sequence[Row]:
@@ -201,16 +201,51 @@ class _Sheet:
         return growth, adjusted
 
     def _moved_handlers(self, number: int, code: CodeType, growth: Sequence[int]) -> bytes | None:
-        """The exception table moved along; None where a fragment is in another handler than its place."""
-        numbers, base = exceptions.numbers_of(code.co_exceptiontable), self.bases[number]
+        """The exception table moved along; None where what falls into a handler's beginning is told apart."""
+        places, base = self.places, self.bases[number]
+        numbers = exceptions.numbers_of(code.co_exceptiontable)
         if not self.bypassed.isdisjoint([base + target for target in numbers[2::4]]):
             return None
-        for row in self.particular.get(number, ()):
-            covered = cast("Handler | None", row.covered)
-            expected = None if covered is None else (covered.target, covered.depth << 1 | covered.lasti)
-            if exceptions.covering(numbers, row.at) != expected:
-                return None
-        return exceptions.moved(numbers, self.places, growth, base)
+        table = exceptions.moved(numbers, places, growth, base)
+        overlays: list[tuple[int, int, Handler | None]] = []
+        starts = numbers[::4]
+        for at, offset, units, handler in self.covered[number]:
+            named = None if handler is None else (handler.target, handler.depth << 1 | handler.lasti)
+            if exceptions.covering(numbers, starts, at) == named:
+                continue
+            before = growth[bisect_left(places, base)]
+            start = at + growth[bisect_left(places, base + at)] - before + offset
+            if handler is not None:
+                target = handler.target + growth[bisect_left(places, base + handler.target)] - before
+                handler = handler._replace(target=target)
+            overlays.append((start, start + units, handler))
+        if overlays:
+            return exceptions.encode(exceptions.paint(exceptions.decode(table), overlays))
+        return table
+
+
+class _Covered(NamedTuple):
+    """``units`` units that go in before the instruction at ``at``, ``offset`` units behind the first of what goes in
+    there, are to stand in ``handler``."""
+
+    at: int
+    offset: int
+    units: int
+    handler: Handler | None
+
+
+def _covered(rows: Sequence[Row]) -> list[_Covered]:
+    """The rows, several at a place among them, that name their handler."""
+    found: list[_Covered] = []
+    last, offset = -1, 0
+    for at, image, _, handler, _ in rows:
+        if at != last:
+            last, offset = at, 0
+        units = len(image[0]) >> 1
+        if not isinstance(handler, Inherit):
+            found.append(_Covered(at, offset, units, handler))
+        offset += units
+    return found
 
 
 def _one_a_place(code: CodeType, rows: Sequence[Row]) -> list[Row] | None:
@@ -223,14 +258,9 @@ def _one_a_place(code: CodeType, rows: Sequence[Row]) -> list[Row] | None:
             continue
         if last.falls is not row.falls and _has_other_ways(code, row.at):
             return None
-        if row.covered is not last.covered and not (
-            isinstance(row.covered, Inherit) or isinstance(last.covered, Inherit)
-        ):
-            return None
-        covered = last.covered if isinstance(row.covered, Inherit) else row.covered
         need = max(last.depth + last.image.stack, row.depth + row.image.stack)
         image = Image(last.image.hot + row.image.hot, last.image.pieces + row.image.pieces, need)
-        united[-1] = Row(row.at, image, last.falls, covered, 0)
+        united[-1] = Row(row.at, image, last.falls)
     return united
 
 

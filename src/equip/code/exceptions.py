@@ -69,9 +69,12 @@ def _damage(rest: bytes) -> str:
     return "an entry is incomplete, or the next one is marked too early"
 
 
-def covering(numbers: Sequence[int], unit: int) -> tuple[int, int] | None:
-    """Target, and depth with lasti, of the entry whose range has a code unit in it; ``numbers`` as ``numbers_of``."""
-    found = 4 * (bisect_right(numbers[::4], unit) - 1)
+def covering(numbers: Sequence[int], starts: Sequence[int], unit: int) -> tuple[int, int] | None:
+    """Target, and depth with lasti, of the entry whose range has a code unit in it.
+
+    ``numbers`` are those of ``numbers_of``, ``starts`` every fourth.
+    """
+    found = 4 * (bisect_right(starts, unit) - 1)
     if found < 0 or unit >= numbers[found] + numbers[found + 1]:
         return None
     return numbers[found + 2], numbers[found + 3]

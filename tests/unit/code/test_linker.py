@@ -244,7 +244,7 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
             rewriter = equip.SimpleRewriter(meth_decl)
             rewriter.insert_before("_hit({qualname})").insert_after("_hit(1)")
             for line in lines_behind_resume(meth_decl.code_object):
-                rewriter.insert_at_line(line, "_hit('line', 2)")
+                rewriter.insert_at_line(line, "_hit('line', 2)").insert_at_line(line, "_hit('and another')")
 
     used = {"directly": 0}
     original: Callable[..., list[direct.Direct | None]] = direct.link_rows

@@ -13,7 +13,6 @@ from typing import Final
 
 from equip import isa
 from equip.code import exceptions
-from equip.code.sites import find_jumps
 from equip.errors import InvalidCodeError
 
 
@@ -24,12 +23,10 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     """
     raw = code.co_code
     end = len(raw)
-    targets = {2 * jump.at: 2 * jump.target for jump in find_jumps(raw) if jump.opcode not in NEVER_TAKEN}
+    caches, jumps, forward, leaving, prefix = isa.CACHES, _TAKEN, isa.FORWARD, isa.NO_FALLTHROUGH, isa.EXTENDED_ARG
     table = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
-    handlers: dict[int, tuple[int, int]] = {}
-    for handler in table:
-        entered = 2 * handler.target, handler.depth + handler.lasti + 1
-        handlers.update(dict.fromkeys(range(2 * handler.start, 2 * handler.end, 2), entered))
+    waiting = table
+    reached = bytearray(end)  # the opcodes, for the handlers that cover them
     depths: dict[int, int] = {}
     pending: list[tuple[int, int]] = [*unused_handlers(raw, table), (0, 0)]
     while pending:
@@ -41,20 +38,26 @@ def stack_depths(code: CodeType) -> dict[int, int]:
                 raise _no_instruction(code, at)
             depths[at] = depth
             opcode, arg = raw[at], raw[at + 1]
-            while opcode == isa.EXTENDED_ARG and at + 2 < end:
+            while opcode == prefix and at + 2 < end:
                 at += 2
                 opcode, arg = raw[at], arg << 8 | raw[at + 1]
-            if at in handlers:
-                pending.append(handlers[at])
-            if at in targets:
-                pending.append((targets[at], depth + _effect(opcode, arg, True)))
-            if opcode in isa.NO_FALLTHROUGH:
+            reached[at] = 1
+            following = at + 2 + 2 * caches[opcode]
+            if opcode in jumps:
+                target = following + 2 * arg if opcode in forward else following - 2 * arg
+                pending.append((target, depth + _effect(opcode, arg, True)))
+            if opcode in leaving:
                 break
-            depth += _effect(opcode, arg, False)
-            at += 2 + 2 * isa.CACHES[opcode]
+            step = _falling.get(opcode << 8 | arg) if arg < _SMALL else None
+            depth += _effect(opcode, arg, False) if step is None else step
+            at = following
         else:
             if known != depth:
                 raise InvalidCodeError(f"{code.co_qualname}: the stack depth at offset {at} is {known} or {depth}")
+        if waiting and not pending:
+            entered = [handler for handler in waiting if 1 in reached[2 * handler.start : 2 * handler.end]]
+            pending = [(2 * handler.target, handler.depth + handler.lasti + 1) for handler in entered]
+            waiting = [handler for handler in waiting if handler not in entered]
     return depths
 
 
@@ -75,25 +78,29 @@ def _no_instruction(code: CodeType, offset: int) -> InvalidCodeError:
     return InvalidCodeError(f"{code.co_qualname}: control reaches offset {offset}, which is no instruction")
 
 
-_effects: dict[tuple[int, int, bool], int] = {}
+_SMALL = 256
+_falling: dict[int, int] = {}
+_jumping: dict[int, int] = {}
+"""What instructions with a small argument add, by ``opcode << 8 | argument``."""
 
 
 def _effect(opcode: int, arg: int, jump: bool) -> int:
     """What an instruction adds to the depth, as the interpreter says."""
-    found = _effects.get((opcode, arg, jump))
+    known = _jumping if jump else _falling
+    found = known.get(opcode << 8 | arg) if arg < _SMALL else None
     if found is None:
         if opcode == _RETURN_GENERATOR:
             found = 1  # what it resumes with; until 3.12 the interpreter's own table leaves it out
         else:
             found = dis.stack_effect(opcode, None if isa.OPERAND[opcode] == "-" else arg, jump=jump)
         if arg < _SMALL:
-            _effects[opcode, arg, jump] = found
+            known[opcode << 8 | arg] = found
     return found
 
 
 _HANDLERS = isa.Scan(isa.ops("PUSH_EXC_INFO"))
-_SMALL = 256
 _PREFIX = bytes([isa.EXTENDED_ARG])
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 NEVER_TAKEN: Final = isa.ops("END_ASYNC_FOR") & isa.JUMPS
 """Their argument names the instruction that they belong to; control never goes there from them."""
+_TAKEN = isa.JUMPS - NEVER_TAKEN

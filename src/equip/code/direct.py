@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from types import CodeType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from equip import isa
 from equip.code import exceptions, locations
 from equip.code.assembly import assemble
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
+from equip.code.edit import FALLTHROUGH, Edit, Inherit, Ways
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Use
 from equip.code.locations import Piece
@@ -43,36 +43,30 @@ class Image(NamedTuple):
     stack: int
 
 
-class Row(NamedTuple):
-    """``image`` goes in before the instruction at ``at``.
+Row: TypeAlias = tuple[int, int, Ways | None, Handler | Inherit | None, int, int | None]
+"""(at, part, ways, covered, depth, line): as in ``Edit``, with a number that stands for what goes in."""
 
-    ``falls``: for what falls through into the instruction only; else for all the ways into it. ``depth`` is the stack
-    depth there, ``covered`` the handler that it is to stand in.
-    """
 
-    at: int
-    image: Image
-    falls: bool = False
-    covered: Handler | Inherit | None = INHERIT
-    depth: int = 0
+class Job(NamedTuple):
+    """A code object, what is to go in, in the order of the places, and the image of each part; None where a part has
+    more than what stands at its place."""
+
+    code: CodeType
+    rows: Sequence[Row]
+    images: Sequence[Image | None]
 
 
 def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct | None:
     """``code`` with ``edits``, sorted by place, or None where that takes the general linker."""
     rows: list[Row] = []
-    images: dict[Use, Image | None] = {}
+    parts: dict[Use, int] = {}
     for edit in edits:
-        ways, use = edit.ways, edit.use
-        if edit.removed or use is None or not (ways is None or ways is FALLTHROUGH):
+        if edit.removed or edit.use is None:
             return None
-        if use in images:
-            image = images[use]
-        else:
-            image = images[use] = joined((assemble(use, pools),))
-        if image is None:
-            return None
-        rows.append(Row(edit.at, image, ways is FALLTHROUGH, edit.covered, edit.depth))
-    return link_rows([(code, rows)])[0]
+        part = parts.setdefault(edit.use, len(parts))
+        rows.append((edit.at, part, edit.ways, edit.covered, edit.depth, edit.line))
+    images = [joined((assemble(use, pools),)) for use in parts]
+    return link_jobs([Job(code, rows, images)])[0]
 
 
 def joined(fragments: Iterable[Fragment]) -> Image | None:
@@ -90,8 +84,8 @@ def _behind(first: Image, second: Image) -> Image:
     return Image(first.hot + second.hot, first.pieces + second.pieces, max(first.stack, second.stack))
 
 
-def link_rows(jobs: Sequence[tuple[CodeType, Sequence[Row]]]) -> list[Direct | None]:
-    """Each code object with what its rows say, in the order of their places; None where that takes the general linker.
+def link_jobs(jobs: Sequence[Job]) -> list[Direct | None]:
+    """The code object of each job with what goes in; None where that takes the general linker.
 
     They are laid out one behind the other and moved together, as if they were one: what is small in each, as
     functions are, is then done for all of them in few steps.
@@ -102,7 +96,7 @@ def link_rows(jobs: Sequence[tuple[CodeType, Sequence[Row]]]) -> list[Direct | N
 class _Sheet:
     """Code objects one behind the other. Positions are code units of the whole."""
 
-    def __init__(self, jobs: Sequence[tuple[CodeType, Sequence[Row]]]) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = jobs
         self.refused: set[int] = set()
         """The numbers of the jobs that take the general linker."""
@@ -111,41 +105,55 @@ class _Sheet:
         self.pieces: list[tuple[Piece, ...]] = []
         self.stacks: list[int] = []
         self.firsts: list[int] = []
-        """Of each code object the place in these lists at which its rows begin."""
+        """Of each code object the index in these lists of its first place."""
         self.bypassed: set[int] = set()
+        """The places of what is for falling through only."""
         self.covered: dict[int, list[_Covered]] = {}
         """What in a job is for a handler that it names, where there are handlers."""
-        raws = [code.co_code for code, _ in jobs]
+        raws = [job.code.co_code for job in jobs]
         self.bases = [*accumulate([len(raw) >> 1 for raw in raws], initial=0)]
         self.raw = raws[0] if len(raws) == 1 else b"".join(raws)
-        places, hots, pieces = self.places, self.hots, self.pieces
-        for number, (base, (code, rows)) in enumerate(zip(self.bases, jobs, strict=False)):
-            self.firsts.append(len(places))
-            need = code.co_stacksize
-            for row in self._united(number, code, rows):
-                at, image, falls, _, depth = row
-                places.append(base + at)
-                hots.append(image[0])
-                pieces.append(image[1])
-                if depth + image[2] > need:
-                    need = depth + image[2]
-                if falls:
-                    if not falls_into(raws[number], at):
-                        self.refused.add(number)
-                    self.bypassed.add(base + at)
+        for number, (base, raw, job) in enumerate(zip(self.bases, raws, jobs, strict=False)):
+            self.firsts.append(len(self.places))
+            need = self._lay_out(number, base, raw, job)
+            if need < 0:
+                self.refused.add(number)
+                del self.places[self.firsts[-1] :], self.hots[self.firsts[-1] :], self.pieces[self.firsts[-1] :]
             self.stacks.append(need)
-            if code.co_exceptiontable:
-                self.covered[number] = _covered(rows)
-        self.firsts.append(len(places))
+        self.firsts.append(len(self.places))
 
-    def _united(self, number: int, code: CodeType, rows: Sequence[Row]) -> Sequence[Row]:
-        """The rows of a job with those at one place united."""
-        if len(rows) < 2 or len({row[0] for row in rows}) == len(rows):
-            return rows
-        united = _one_a_place(code, rows)
-        if united is None:
-            self.refused.add(number)
-        return united or ()
+    def _lay_out(self, number: int, base: int, raw: bytes, job: Job) -> int:
+        """Put what goes into one code object on the sheet; the stack that it needs then, or -1 where it is refused."""
+        code, rows, images = job
+        places, hots, pieces, bypassed = self.places, self.hots, self.pieces, self.bypassed
+        covering = self.covered.setdefault(number, []) if code.co_exceptiontable else None
+        need, last = code.co_stacksize, -1
+        for at, part, ways, covered, depth, _ in rows:
+            image = images[part]
+            if image is None:
+                return -1
+            hot, its_pieces, stack = image
+            if depth + stack > need:
+                need = depth + stack
+            before = 0
+            if at != last:
+                last = at
+                places.append(base + at)
+                hots.append(hot)
+                pieces.append(its_pieces)
+            else:
+                if (ways is not None) is not (base + at in bypassed) and _has_other_ways(code, at):
+                    return -1
+                before = len(hots[-1]) >> 1
+                hots[-1] += hot
+                pieces[-1] += its_pieces
+            if ways is not None:
+                if ways is not FALLTHROUGH or not falls_into(raw, at):
+                    return -1
+                bypassed.add(base + at)
+            if covering is not None and not isinstance(covered, Inherit):
+                covering.append(_Covered(at, before, len(hot) >> 1, covered))
+        return need
 
     def linked(self) -> list[Direct | None]:
         """The new code objects' parts."""
@@ -155,11 +163,10 @@ class _Sheet:
         between = [adjusted[start:end] for start, end in pairwise(bounds)]
         units = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
         ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
-        linetables = locations.splice_all(
-            [code.co_linetable for code, _ in self.jobs], bases, list(zip(places, self.pieces, repeat(0))), self.firsts
-        )
+        tables = [code.co_linetable for code, _, _ in self.jobs]
+        linetables = locations.splice_all(tables, bases, list(zip(places, self.pieces, repeat(0))), self.firsts)
         found: list[Direct | None] = []
-        for number, (code, _) in enumerate(self.jobs):
+        for number, (code, _, _) in enumerate(self.jobs):
             table: bytes | None = code.co_exceptiontable
             if table:
                 table = self._moved_handlers(number, code, growth)
@@ -208,15 +215,14 @@ class _Sheet:
             return None
         table = exceptions.moved(numbers, places, growth, base)
         overlays: list[tuple[int, int, Handler | None]] = []
-        starts = numbers[::4]
-        for at, offset, units, handler in self.covered[number]:
+        starts, since = numbers[::4], growth[bisect_left(places, base)]
+        for at, before, units, handler in self.covered[number]:
             named = None if handler is None else (handler.target, handler.depth << 1 | handler.lasti)
             if exceptions.covering(numbers, starts, at) == named:
                 continue
-            before = growth[bisect_left(places, base)]
-            start = at + growth[bisect_left(places, base + at)] - before + offset
+            start = at + growth[bisect_left(places, base + at)] - since + before
             if handler is not None:
-                target = handler.target + growth[bisect_left(places, base + handler.target)] - before
+                target = handler.target + growth[bisect_left(places, base + handler.target)] - since
                 handler = handler._replace(target=target)
             overlays.append((start, start + units, handler))
         if overlays:
@@ -225,43 +231,13 @@ class _Sheet:
 
 
 class _Covered(NamedTuple):
-    """``units`` units that go in before the instruction at ``at``, ``offset`` units behind the first of what goes in
-    there, are to stand in ``handler``."""
+    """``units`` units that go in before the instruction at ``at``, behind ``before`` others, are to stand in
+    ``handler``."""
 
     at: int
-    offset: int
+    before: int
     units: int
     handler: Handler | None
-
-
-def _covered(rows: Sequence[Row]) -> list[_Covered]:
-    """The rows, several at a place among them, that name their handler."""
-    found: list[_Covered] = []
-    last, offset = -1, 0
-    for at, image, _, handler, _ in rows:
-        if at != last:
-            last, offset = at, 0
-        units = len(image[0]) >> 1
-        if not isinstance(handler, Inherit):
-            found.append(_Covered(at, offset, units, handler))
-        offset += units
-    return found
-
-
-def _one_a_place(code: CodeType, rows: Sequence[Row]) -> list[Row] | None:
-    """The rows with those at one place united; None where they are for different ways into it."""
-    united: list[Row] = []
-    for row in rows:
-        last = united[-1] if united else None
-        if last is None or last.at != row.at:
-            united.append(row)
-            continue
-        if last.falls is not row.falls and _has_other_ways(code, row.at):
-            return None
-        need = max(last.depth + last.image.stack, row.depth + row.image.stack)
-        image = Image(last.image.hot + row.image.hot, last.image.pieces + row.image.pieces, need)
-        united[-1] = Row(row.at, image, last.falls)
-    return united
 
 
 def _has_other_ways(code: CodeType, at: int) -> bool:

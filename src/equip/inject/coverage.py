@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain, islice
 from types import CodeType
 
 from equip import isa
@@ -31,22 +33,13 @@ class Coverage:
         self._starts = [handler.start for handler in self.handlers]
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
-        self._lines: list[int | None] | None = None
-        self._tries: list[tuple[int, int, Handler]] | None = None
-        self._depths: dict[int, int] | None = None
-        self._stacks: dict[int, tuple[frozenset[int], ...]] | None = None
-        self._unused: dict[int, list[int]] | None = None
         self._copies: dict[int, list[Handler]] = {}
-        self._regions: Unprotected | None = None
         self._has_regions = has_regions(code)
-        self._sorted: list[int] | None = None
 
-    @property
+    @cached_property
     def regions(self) -> Unprotected:
         """Where a comprehension has no handler."""
-        if self._regions is None:
-            self._regions = unprotected(self.code, self.depths)
-        return self._regions
+        return unprotected(self.code, self.depths)
 
     def is_final(self, handler: Handler | None) -> bool:
         """Whether it is the compiler's own last handler of a generator."""
@@ -61,8 +54,9 @@ class Coverage:
 
     def there(self, at: int, place: int) -> Handler | Inherit | None:
         """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
-        around = self.of_statement(place)
-        return INHERIT if at == place and around is self.at(place) else around
+        covering = self.at(place)
+        around = self._of_statement(place, covering)
+        return INHERIT if at == place and around is covering else around
 
     def wakes(self, covered: Handler | Inherit | None) -> bool:
         """Whether a statement in the range of this handler makes it one that can be reached.
@@ -70,9 +64,12 @@ class Coverage:
         The compiler left no instruction in its range that it took for one that raises, and so thought that nothing
         comes there: what it knows about locals does not hold behind it.
         """
-        if not self._unused or not isinstance(covered, Handler):
-            return False
-        return any(covered.target in targets for targets in self._unused.values())
+        return isinstance(covered, Handler) and covered.target in self.waking
+
+    @cached_property
+    def waking(self) -> frozenset[int]:
+        """The handlers that cover nothing, by their code unit."""
+        return frozenset(chain.from_iterable(self._unused.values()))
 
     def of_statement(self, unit: int) -> Handler | None:
         """The handler around a statement before the instruction at ``unit``.
@@ -83,8 +80,9 @@ class Coverage:
         instruction of a handler the stack is not yet what the handler's own cleanup expects. Some instructions of
         a comprehension, of which the compiler knows that they do not raise, are not in the range of its handler.
         """
-        if not self.handlers:
-            return None
+        return self._of_statement(unit, self.at(unit)) if self.handlers else None
+
+    def _of_statement(self, unit: int, covering: Handler | None) -> Handler | None:
         entered = self._entries.get(unit)
         if self._has_regions:
             regions = self.regions
@@ -92,7 +90,6 @@ class Coverage:
                 return regions.covered[unit]
             if entered is not None and unit in regions.restored:
                 return entered  # on the way to the restores: when it raises, too, they are what comes next
-        covering = self.at(unit)
         if entered is not None:
             return self._around(covering, entered.depth)
         if self.raw[2 * unit] == _PUSH_EXC_INFO:  # of a handler that covers nothing
@@ -116,29 +113,31 @@ class Coverage:
         """
         if found is None or found is covering:
             return found
+        if not found.depth:
+            return found
         depth = self._depth(unit)
-        if depth and any(one.depth for one in self._outwards(found)):
-            depth = self._kept(found, unit)
-        return self._around(found, depth)
+        return self._around(found, self._kept(found, unit) if depth else 0)
 
     def _kept(self, handler: Handler, unit: int) -> int:
         """How many of the values on the stack at ``unit`` are those that there are in the range of ``handler``."""
-        if self._stacks is None:
-            from equip.analysis.stackvalues import stacks_of_some_way
-
-            self._stacks = stacks_of_some_way(self.code)
         here, there = self._stacks.get(2 * unit, ()), self._stacks.get(2 * handler.start, ())
         same = min(len(here), len(there))
         while here[:same] != there[:same]:
             same -= 1
         return same
 
+    @cached_property
+    def _stacks(self) -> dict[int, tuple[frozenset[int], ...]]:
+        from equip.analysis.stackvalues import stacks_of_some_way
+
+        return stacks_of_some_way(self.code)
+
     def _body_at(self, unit: int, covering: Handler | None) -> Handler | None:
         """The handler of the innermost ``try`` whose body the line of ``unit`` is in, if ``covering`` is around it.
 
         The lines of a body are those from the first that the handler covers to the one before the handler's own.
         """
-        line = self._line(unit)
+        line = self._lines[unit]
         copies = self._innermost_at(line) if line is not None else []
         if not copies:
             return None
@@ -151,42 +150,51 @@ class Coverage:
 
     def _innermost_at(self, line: int) -> list[Handler]:
         """The ranges of the innermost ``try`` whose body a line is in, one for each copy of the body."""
-        found = self._copies.get(line)
+        between = bisect_right(self._limits, line)
+        found = self._copies.get(between)
         if found is None:
-            bodies = [body for body in self._bodies() if body[0] <= line < body[1]]
+            bodies = [body for body in self._bodies if body[0] <= line < body[1]]
             first = max((body[0] for body in bodies), default=0)
-            found = self._copies[line] = [handler for start, _, handler in bodies if start == first]
+            found = self._copies[between] = [handler for start, _, handler in bodies if start == first]
         return found
 
+    @cached_property
+    def _limits(self) -> list[int]:
+        """The lines at which bodies begin or end."""
+        return sorted({limit for body in self._bodies for limit in body[:2]})
+
+    @cached_property
     def _bodies(self) -> list[tuple[int, int, Handler]]:
         """First line, line of the handler, and handler of each range of a ``try`` with ``except`` or ``finally``.
 
         What a handler inside the body covers is in the body, too.
         """
-        if self._tries is None:
-            firsts: dict[int, int] = {}
-            for handler in self.handlers:
-                lines = [line for unit in range(handler.start, handler.end) if (line := self._line(unit))]
-                if lines:
-                    for one in self._outwards(handler):
-                        firsts[one.target] = min(min(lines), firsts.get(one.target, lines[0]))
-            firsts = {target: first for target, first in firsts.items() if self.raw[2 * target] == _PUSH_EXC_INFO}
-            count = len(self.raw) // 2
-            own = {target: next(filter(None, map(self._line, range(target, count))), 0) for target in firsts}
-            self._tries = [
-                (firsts[handler.target], own[handler.target], handler)
-                for handler in self.handlers
-                if handler.target in firsts
-            ]
-        return self._tries
+        firsts: dict[int, int] = {}
+        for handler in self.handlers:
+            lines = [*filter(None, self._lines[handler.start : handler.end])]
+            if lines:
+                first = min(lines)
+                for one in self._outwards(handler):
+                    firsts[one.target] = min(first, firsts.get(one.target, first))
+        firsts = {target: first for target, first in firsts.items() if self.raw[2 * target] == _PUSH_EXC_INFO}
+        own = {target: self._first_line(target) for target in firsts}
+        return [
+            (firsts[handler.target], own[handler.target], handler)
+            for handler in self.handlers
+            if handler.target in firsts
+        ]
+
+    def _first_line(self, unit: int) -> int:
+        """The line of the first instruction from ``unit`` on that has one, or 0."""
+        return next(filter(None, islice(self._lines, unit, None)), 0)
 
     def _empty_body_at(self, unit: int) -> Handler | None:
         """The handler of a ``try`` that its first statement, the one at ``unit``, leaves: it covers nothing.
 
         The line of such a handler is the next one that has code.
         """
-        unused = self._unused_handlers()
-        line = self._line(unit) if unused else None
+        unused = self._unused
+        line = self._lines[unit] if unused else None
         if line is None:
             return None
         following = self._line_after(line)
@@ -202,22 +210,23 @@ class Coverage:
 
     def _line_after(self, line: int) -> int:
         """The next line that has code, 0 behind the last."""
-        if self._sorted is None:
-            self._sorted = sorted(set(filter(None, map(self._line, range(len(self.raw) // 2)))))
-        found = bisect_right(self._sorted, line)
-        return self._sorted[found] if found < len(self._sorted) else 0
+        found = bisect_right(self._lines_with_code, line)
+        return self._lines_with_code[found] if found < len(self._lines_with_code) else 0
 
-    def _unused_handlers(self) -> dict[int, list[int]]:
+    @cached_property
+    def _lines_with_code(self) -> list[int]:
+        return sorted(set(filter(None, self._lines)))
+
+    @cached_property
+    def _unused(self) -> dict[int, list[int]]:
         """The code units of the handlers that cover nothing, by their first line."""
-        if self._unused is None:
-            count = len(self.raw) // 2
+        found: dict[int, list[int]] = {}
+        if self.handlers:
             targets = {handler.target for handler in self.handlers}
-            self._unused = {}
             for at in _PUSHES_EXCEPTION.positions(self.raw[::2]):
                 if at not in targets:
-                    line = next(filter(None, map(self._line, range(at, count))), 0)
-                    self._unused.setdefault(line, []).append(at)
-        return self._unused
+                    found.setdefault(self._first_line(at), []).append(at)
+        return found
 
     def _outwards(self, handler: Handler | None) -> Iterator[Handler]:
         """A handler, and where what it lets through goes, one after the other."""
@@ -241,17 +250,15 @@ class Coverage:
     def _depth(self, unit: int) -> int:
         return self.depths.get(2 * unit, 0)
 
-    @property
+    @cached_property
     def depths(self) -> dict[int, int]:
         """The depth of the stack before each instruction that can be reached, by offset."""
-        if self._depths is None:
-            self._depths = stack_depths(self.code)
-        return self._depths
+        return stack_depths(self.code)
 
-    def _line(self, unit: int) -> int | None:
-        if self._lines is None:
-            self._lines = lines_by_unit(self.code)
-        return self._lines[unit]
+    @cached_property
+    def _lines(self) -> list[int | None]:
+        """The line of each code unit."""
+        return lines_by_unit(self.code)
 
     def _around(self, handler: Handler | None, depth: int) -> Handler | None:
         """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""

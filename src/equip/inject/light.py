@@ -7,6 +7,7 @@ found by one look-up. ``lightlinking`` puts it in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from types import CodeType
 from typing import NamedTuple
 
@@ -25,8 +26,7 @@ Kind = tuple[JoinPoint, str, bool, str]
 """Join point, source, suppression and probe: in what insertions can be alike."""
 
 
-def kind_of(insertion: Insertion) -> Kind:
-    return insertion[:2] + insertion[3:5]
+kind_of: Callable[[Insertion], Kind] = itemgetter(0, 1, 3, 4)
 
 
 class Light:
@@ -188,7 +188,7 @@ def find_light(
         return None
     if _LINENO in [one[0] for one in insertions]:
         insertions = _once_at_lines(insertions)
-    key = (target.scope_key, *[one[:2] + one[3:5] for one in insertions])
+    key = (target.scope_key, *map(kind_of, insertions))
     known = _known.get(key)
     found = None
     if known is not None and target.sees_as_global(known.names):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from types import CodeType
-from typing import NamedTuple
 
 from equip import isa
-from equip.code.direct import Direct, Image, Row, link_rows
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit, Ways
+from equip.code.direct import Direct, Job, Row, link_jobs
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
 from equip.code.exceptions import Handler
 from equip.code.linker import link, replaced
 from equip.code.pools import Pools
@@ -19,18 +18,7 @@ from equip.inject.request import Insertion
 from equip.inject.target import Target
 from equip.inject.variables import Rewritten, changed_variables, unbindable
 
-_COVERED = attrgetter("covered")
-
-
-class _Placement(NamedTuple):
-    """A part of the snippets at one place; as in ``Edit``."""
-
-    at: int
-    part: int
-    ways: Ways | None
-    covered: Handler | Inherit | None
-    depth: int
-    line: int | None
+_COVERED: Callable[[Row], Handler | Inherit | None] = itemgetter(3)
 
 
 class LightLinking:
@@ -39,7 +27,7 @@ class LightLinking:
     Raises ``KeyError`` for a line that the code object does not have.
     """
 
-    __slots__ = ("_insertions", "_known_globals", "_light", "_new", "_pools", "_rows", "_target", "_wakes")
+    __slots__ = ("_images", "_insertions", "_known_globals", "_light", "_new", "_pools", "_rows", "_target", "_wakes")
 
     def __init__(
         self,
@@ -53,16 +41,13 @@ class LightLinking:
         self._light = light
         self._insertions = insertions
         self._pools = Pools(target.code)
-        self._wakes = False
         self._new: Direct | None = None
-        images = light.images(self._pools, target)
-        if light.part_of:
-            placements = _placements(target, light, insertions)
-            coverage = target.coverage if target.code.co_exceptiontable else None
-            self._wakes = coverage is not None and any(map(coverage.wakes, map(_COVERED, placements)))
-            self._rows = None if self._wakes else _rows(placements, images)
-        else:
-            self._rows = _rows_at_ends(target, light, images)
+        self._images = light.images(self._pools, target)
+        self._rows = _rows(target, light, insertions)
+        self._wakes = False
+        if light.part_of and target.code.co_exceptiontable:
+            wakes = target.coverage.wakes
+            self._wakes = bool(target.coverage.waking) and any(map(wakes, map(_COVERED, self._rows)))
 
     def _exact(self) -> Light:
         if not self._light.is_exact:
@@ -74,8 +59,8 @@ class LightLinking:
     @staticmethod
     def link(all_: Iterable[LightLinking]) -> None:
         """Do what can be done for many code objects together, before they are completed."""
-        together = [one for one in all_ if one._rows is not None]
-        found = link_rows([(one._target.code, one._rows or ()) for one in together])
+        together = [one for one in all_ if not one._wakes]
+        found = link_jobs([Job(one._target.code, one._rows, one._images) for one in together])
         for one, new in zip(together, found, strict=True):
             one._new = new
 
@@ -88,7 +73,7 @@ class LightLinking:
         light = self._exact()
         edits = [
             Edit(at, use, 0, ways, covered, depth, line)
-            for at, part, ways, covered, depth, line in _placements(target, light, self._insertions)
+            for at, part, ways, covered, depth, line in self._rows
             for use in light.parts[part]
         ]
         rewritten: Rewritten = {}
@@ -97,36 +82,18 @@ class LightLinking:
         return link(code, edits, pools=pools, rewritten=rewritten, children=children, last_const=light.record)
 
 
-def _rows_at_ends(target: Target, light: Light, images: Sequence[Image | None]) -> list[Row] | None:
-    """The rows of what has nothing at lines; None where some has more than an image."""
-    entering, returning = images
-    entered, left = light.parts
-    if (entered and entering is None) or (left and returning is None):
-        return None
-    rows: list[Row] = []
-    if entering is not None:
-        at, covered, depth = _entry(target)
-        rows.append(Row(at, entering, True, covered, depth))
-    if returning is not None:
-        opcodes = target.opcodes
-        for start, index in places.returns(opcodes):
-            rows.append(Row(start, returning, False, INHERIT, 0 if opcodes[index] == isa.RETURN_CONST else 1))
-    return rows
-
-
-def _placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
-    code = target.code
-    found: list[_Placement] = []
+def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:
+    """The places of the parts of what was found."""
+    found: list[Row] = []
     if light.parts[0]:
         at, covered, depth = _entry(target)
-        found.append(_Placement(at, 0, FALLTHROUGH, covered, depth, code.co_firstlineno))
+        found.append((at, 0, FALLTHROUGH, covered, depth, target.code.co_firstlineno))
     if light.part_of:
-        found += _line_placements(target, light, insertions)
+        found += _rows_at_lines(target, light, insertions)
     if light.parts[1]:
         opcodes = target.opcodes
         for start, index in places.returns(opcodes):
-            depth = 0 if opcodes[index] == isa.RETURN_CONST else 1
-            found.append(_Placement(start, 1, None, INHERIT, depth, None))
+            found.append((start, 1, None, INHERIT, 0 if opcodes[index] == isa.RETURN_CONST else 1, None))
     if light.part_of:
         found.sort(key=itemgetter(0))
     return found
@@ -140,32 +107,21 @@ def _entry(target: Target) -> tuple[int, Handler | None, int]:
     return at, target.coverage.final, places.entry_depth(target.code)
 
 
-def _line_placements(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[_Placement]:
+def _rows_at_lines(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:
     code = target.code
     table = target.encounters
     coverage = target.coverage if code.co_exceptiontable else None
     default, upper = code.co_firstlineno, code.co_stacksize
-    found: list[_Placement] = []
-    elsewhere: list[_Placement] = []
-    early: list[_Placement] = []
+    found: list[Row] = []
+    elsewhere: list[Row] = []
+    early: list[Row] = []
     for insertion in insertions:
         part = light.part_of.get(kind_of(insertion))
         if part is None:
             continue
         for at, place, ways, line, is_early in table[insertion.lineno]:  # type: ignore[index]  # what is at lines has one
             covered = INHERIT if coverage is None else coverage.there(at, place)
-            placement = _Placement(at, part, ways, covered, upper, line or default)
-            (early if is_early else found if at == place else elsewhere).append(placement)
+            row = at, part, ways, covered, upper, line or default
+            (early if is_early else found if at == place else elsewhere).append(row)
     # A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.
     return early + found + elsewhere
-
-
-def _rows(placements: Sequence[_Placement], images: Sequence[Image | None]) -> list[Row] | None:
-    """The placements for the simple linker; None where some are for particular ways, or have more than an image."""
-    rows: list[Row] = []
-    for at, part, ways, covered, depth, _ in placements:
-        image = images[part]
-        if image is None or not (ways is None or ways is FALLTHROUGH):
-            return None
-        rows.append(Row(at, image, ways is not None, covered, depth))
-    return rows

@@ -247,17 +247,17 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
                 rewriter.insert_at_line(line, "_hit('line', 2)").insert_at_line(line, "_hit('and another')")
 
     used = {"directly": 0}
-    original: Callable[..., list[direct.Direct | None]] = direct.link_rows
+    original: Callable[..., list[direct.Direct | None]] = direct.link_jobs
 
     def counting(jobs: Sequence[object]) -> list[direct.Direct | None]:
         found = original(jobs)
         used["directly"] += sum(one is not None for one in found)
         return found
 
-    monkeypatch.setattr(lightlinking, "link_rows", counting)
+    monkeypatch.setattr(lightlinking, "link_jobs", counting)
     modules = [module for _, module in library_code()]
     quick = [equip.instrument_code(module, Hits()) for module in modules]
-    monkeypatch.setattr(lightlinking, "link_rows", lambda jobs: [None] * len(list(jobs)))
+    monkeypatch.setattr(lightlinking, "link_jobs", lambda jobs: [None] * len(list(jobs)))
     monkeypatch.setattr(linker, "link_directly", lambda *arguments: None)
     general = [equip.instrument_code(module, Hits()) for module in modules]
     assert used["directly"] > 500

@@ -41,19 +41,21 @@ def link(
     rewritten: Mapping[int, tuple[int, int]] | None = None,
     children: Mapping[int, CodeType] | None = None,
     last_const: object = None,
+    is_direct: bool = True,
 ) -> CodeType:
     """``code`` with the edits and guards applied.
 
     ``pools`` says which variables are added; ``rewritten`` gives instructions of the original code (by the
     code unit of their opcode) another opcode and argument; ``children`` are new constants by index;
-    ``last_const``, unless None, is appended to the constants as it is.
+    ``last_const``, unless None, is appended to the constants as it is. Without ``is_direct``
+    the simple way is not tried (again).
     """
     rewritten = rewritten or {}
     if not (edits or guards or rewritten or pools):
         return _with_children(code, children) if children else code
     pools = pools or Pools(code)
     edits = sorted(edits, key=_place)
-    new = None if guards or rewritten else link_directly(code, edits, pools)
+    new = link_directly(code, edits, pools) if is_direct and not (guards or rewritten) else None
     if new is None:
         new = _Link(code, edits, guards, pools, rewritten).result()
     return replaced(code, new, pools, children, last_const)

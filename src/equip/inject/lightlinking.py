@@ -79,7 +79,15 @@ class LightLinking:
         rewritten: Rewritten = {}
         if self._wakes:
             edits += changed_variables(code, pools, (), rewritten, unbindable(code))
-        return link(code, edits, pools=pools, rewritten=rewritten, children=children, last_const=light.record)
+        return link(
+            code,
+            edits,
+            pools=pools,
+            rewritten=rewritten,
+            children=children,
+            last_const=light.record,
+            is_direct=False,
+        )
 
 
 def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:

@@ -14,9 +14,7 @@ An exception comes from the instruction that raised it.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 from types import CodeType
 from typing import NamedTuple
 
@@ -56,23 +54,16 @@ def encounters(code: CodeType, restored: Mapping[int, int]) -> dict[int, list[En
 
 
 class _Lines:
+    """Positions are code units, those of instructions the ones of their first prefix."""
+
     def __init__(self, code: CodeType) -> None:
         self.code = code
         self.raw = raw = code.co_code
+        self.opcodes = raw[::2]
+        self.first = self.opcodes.index(isa.RESUME)
+        self.body = self.first + 1 + isa.CACHES[isa.RESUME]
         self.jumps = find_jumps(raw)
         self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
-        self.line_of: list[int | None] = []
-        for start, end, line in code.co_lines():
-            self.line_of += [line] * ((end - start) // 2)
-        opcodes = raw[::2]
-        # Caches are zeros, and no instruction is.
-        self.ops = list(compress(range(len(opcodes)), opcodes))
-        """Code unit of each instruction's opcode."""
-        self.starts = self.ops
-        """Code unit of each instruction's first prefix."""
-        if isa.EXTENDED_ARG in opcodes:
-            self._join_prefixes(opcodes)
-        self.first = bisect_left(self.ops, opcodes.index(isa.RESUME))
         self.jumps_to: dict[int, list[Jump]] = {}
         for jump in self.jumps:
             if jump.opcode not in isa.COMPANION_JUMPS:
@@ -80,100 +71,116 @@ class _Lines:
         self.handlers_to: dict[int, list[Handler]] = {}
         for handler in self.handlers:
             self.handlers_to.setdefault(handler.target, []).append(handler)
+        self.line_of: list[int | None] = []
+        """The line of each code unit."""
+        self.candidates: dict[int, None] = {}
+        """The instructions at which a line can be encountered."""
+        self._find_line_starts()
+        self._find_arrivals()
 
-    def _join_prefixes(self, opcodes: bytes) -> None:
-        """A prefix belongs to the instruction behind it."""
-        starts: list[int] = []
-        ops: list[int] = []
-        prefixed = False
-        for unit in self.ops:
-            if not prefixed:
-                starts.append(unit)
-            prefixed = opcodes[unit] == isa.EXTENDED_ARG
-            if not prefixed:
-                ops.append(unit)
-        self.starts, self.ops = starts, ops
+    def _find_line_starts(self) -> None:
+        """The instructions behind the first RESUME that begin a line."""
+        candidates, opcodes, line_of, body = self.candidates, self.opcodes, self.line_of, self.body
+        doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
+        current: int | None = None
+        for start, end, line in self.code.co_lines():
+            units = (end - start) >> 1
+            line_of += [line] * units
+            at, last = start >> 1, end >> 1
+            if at < body:
+                at = body
+            while at < last and opcodes[at] in doubtful and self._opcode(at) in _NO_CANDIDATES:
+                at = self._behind(at)
+            if at >= last:
+                continue
+            if line != current:
+                candidates[at] = None
+            current = line
+        if not isa.LINE_EVENTS_AT_CANDIDATES and body < len(opcodes):
+            candidates[body] = None
+
+    def _find_arrivals(self) -> None:
+        """The instructions to which something jumps, or at which an exception arrives."""
+        arrivals = [*self.jumps_to, *self.handlers_to]
+        if isa.LINE_EVENTS_AT_CANDIDATES:
+            arrivals += self._behind_companions()
+            arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
+        for at in arrivals:
+            if at > self.first:
+                self.candidates[at] = None
+
+    def _behind_companions(self) -> Iterator[int]:
+        """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
+        for jump in self.jumps:
+            if jump.opcode == _FOR_ITER or jump.opcode == _SEND:
+                at = jump.target
+                for _ in range(isa.FOR_ITER_SKIPS if jump.opcode == _FOR_ITER else 1):
+                    at = self._behind(at)
+                yield at
+
+    # -- instructions ------------------------------------------------------------------------------------
+
+    def _opcode(self, at: int) -> int:
+        """The opcode of the instruction at ``at``, prefixes aside."""
+        while self.opcodes[at] == isa.EXTENDED_ARG:
+            at += 1
+        return self.opcodes[at]
+
+    def _behind(self, at: int) -> int:
+        """The instruction behind the one at ``at``."""
+        while self.opcodes[at] == isa.EXTENDED_ARG:
+            at += 1
+        return at + 1 + isa.CACHES[self.opcodes[at]]
+
+    def _before(self, at: int) -> int:
+        """The opcode's unit of the instruction in front of the one at ``at``."""
+        at -= 1
+        while not self.opcodes[at]:  # caches are zeros, and no instruction is
+            at -= 1
+        return at
+
+    # -- lines -------------------------------------------------------------------------------------------
 
     def encounters(self, restored: Mapping[int, int]) -> dict[int, list[Encounter]]:
         found: dict[int, list[Encounter]] = {}
-        starts = self.starts
-        candidates = self._line_starts()
-        for start in (*self.jumps_to, *self.handlers_to):
-            i = bisect_left(starts, start)
-            if i > self.first and not (
-                isa.LINE_EVENTS_AT_CANDIDATES and self.raw[2 * self.ops[i]] in _NO_CANDIDATES
-            ):
-                candidates.add(i)
-        candidates.update(self._behind_companions())
-        line_of, jumps_to, handlers_to, leaving = self.line_of, self.jumps_to, self.handlers_to, isa.NO_FALLTHROUGH
-        for i in sorted(candidates):
-            start = starts[i]
-            line = line_of[start]
+        line_of, jumps_to, handlers_to = self.line_of, self.jumps_to, self.handlers_to
+        opcodes, leaving = self.opcodes, isa.NO_FALLTHROUGH
+        for at in sorted(self.candidates):
+            line = line_of[at]
             if line is None:
                 continue
-            if start not in jumps_to and start not in handlers_to:
+            if at not in jumps_to and at not in handlers_to:
                 # Only what falls through comes here.
-                if self.raw[2 * self.ops[i - 1]] in leaving or not self._fires_falling(i, line):
+                before = self._before(at)
+                if opcodes[before] in leaving or not self._fires_falling(at, before, line):
                     continue
-                here = [Encounter(start, start, None, line)]
+                here = [Encounter(at, at, None, line)]
             else:
-                here = self._ways(i, line)
+                here = self._ways(at, line)
             if here:
-                if start in restored:
-                    here = [Encounter(restored[start], restored[start], FALLTHROUGH, line, early=True)]
+                if at in restored:
+                    here = [Encounter(restored[at], restored[at], FALLTHROUGH, line, early=True)]
                 if line in found:
                     found[line] += here
                 else:
                     found[line] = here
         return found
 
-    def _behind_companions(self) -> Iterator[int]:
-        """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
-        if not isa.LINE_EVENTS_AT_CANDIDATES:
-            return
-        for jump in self.jumps:
-            if jump.opcode == _FOR_ITER or jump.opcode == _SEND:
-                i = bisect_left(self.starts, jump.target) + (isa.FOR_ITER_SKIPS if jump.opcode == _FOR_ITER else 1)
-                if self.raw[2 * self.ops[i]] not in _NO_CANDIDATES:
-                    yield i
-
-    def _line_starts(self) -> set[int]:
-        """The instructions behind the first RESUME that begin a line."""
-        starts, ops, raw = self.starts, self.ops, self.raw
-        found: set[int] = set()
-        current: int | None = None
-        for first, end, line in self.code.co_lines():
-            i = bisect_left(starts, first // 2)
-            if i <= self.first:
-                i = self.first + 1
-            last = end // 2
-            if isa.LINE_EVENTS_AT_CANDIDATES:
-                while i < len(ops) and starts[i] < last and raw[2 * ops[i]] in _NO_CANDIDATES:
-                    i += 1
-            if i >= len(ops) or starts[i] >= last:
-                continue
-            if line != current:
-                found.add(i)
-            current = line
-        if not isa.LINE_EVENTS_AT_CANDIDATES and self.first + 1 < len(ops):
-            found.add(self.first + 1)
-        return found
-
     # -- the ways into one instruction ---------------------------------------------------------------------
 
-    def _ways(self, i: int, line: int) -> list[Encounter]:
-        start = self.starts[i]
-        falls = self.raw[2 * self.ops[i - 1]] not in isa.NO_FALLTHROUGH
-        falling = falls and self._fires_falling(i, line)
-        jumps = self.jumps_to.get(start, ())
-        firing = [jump for jump in jumps if self._fires_jumping(i, jump, line)]
-        handlers = self.handlers_to.get(start, ())
-        raises, all_raise = self._raises(i, line, handlers)
+    def _ways(self, at: int, line: int) -> list[Encounter]:
+        before = self._before(at)
+        falls = self.opcodes[before] not in isa.NO_FALLTHROUGH
+        falling = falls and self._fires_falling(at, before, line)
+        jumps = self.jumps_to.get(at, ())
+        firing = [jump for jump in jumps if self._fires_jumping(at, jump, line)]
+        handlers = self.handlers_to.get(at, ())
+        raises, all_raise = self._raises(at, line, handlers)
         if not (falling or firing or raises):
             return []
         if falling == falls and len(firing) == len(jumps) and all_raise:
-            return [Encounter(start, start, None, line)]
-        return self._some_ways(start, line, falls, falling, firing, raises)
+            return [Encounter(at, at, None, line)]
+        return self._some_ways(at, line, falls, falling, firing, raises)
 
     def _some_ways(
         self,
@@ -199,30 +206,29 @@ class _Lines:
             found.append(Encounter(start, start, ways, line if source is None else source))
         return found
 
-    def _fires_falling(self, i: int, line: int) -> bool:
-        previous = i - 1
-        differs = self.line_of[self.starts[previous]] != line
+    def _fires_falling(self, at: int, before: int, line: int) -> bool:
+        differs = self.line_of[before] != line
         if not isa.LINE_EVENTS_AT_CANDIDATES:
-            return previous <= self.first or differs
-        j = i - isa.LOOP_END
-        if j > self.first and self.raw[2 * self.ops[j]] == _END_FOR:
-            loop = self._loop_that_ends_at(self.starts[j])
+            return before <= self.first or differs
+        end = at - isa.LOOP_END
+        if end > self.first and self.opcodes[end] == _END_FOR:
+            loop = self._loop_that_ends_at(end)
             if loop is not None:
                 return self.line_of[loop.at] != line
-        return differs or self.raw[2 * self.ops[previous]] == isa.RESUME
+        return differs or self.opcodes[before] == isa.RESUME
 
     def _loop_that_ends_at(self, end: int) -> Jump | None:
         """The FOR_ITER that goes to the code unit ``end`` when it is exhausted."""
         return next((jump for jump in self.jumps if jump.target == end and jump.opcode == _FOR_ITER), None)
 
-    def _fires_jumping(self, i: int, jump: Jump, line: int) -> bool:
+    def _fires_jumping(self, at: int, jump: Jump, line: int) -> bool:
         differs = self.line_of[jump.at] != line
         if not isa.LINE_EVENTS_AT_CANDIDATES:
-            return differs or (self.starts[i] < jump.at and self.raw[2 * self.ops[i]] != _SEND)
+            return differs or (at < jump.at and self._opcode(at) != _SEND)
         return differs or jump.opcode in _LOOPS
 
     def _raises(
-        self, i: int, line: int, handlers: Sequence[Handler]
+        self, at: int, line: int, handlers: Sequence[Handler]
     ) -> tuple[tuple[tuple[int, int], ...], bool]:
         """The ranges of instructions whose exceptions arrive with an event, and whether these are all."""
         ranges: list[tuple[int, int]] = []
@@ -230,8 +236,8 @@ class _Lines:
         for handler in handlers:
             fires = False
             for unit in range(handler.start, handler.end):
-                if self.raw[2 * unit]:  # a cache belongs to its instruction
-                    fires = self._fires_raising(i, unit, line)
+                if self.opcodes[unit]:  # a cache belongs to its instruction
+                    fires = self._fires_raising(at, unit, line)
                 if fires:
                     if ranges and ranges[-1][1] == unit:
                         ranges[-1] = (ranges[-1][0], unit + 1)
@@ -241,9 +247,9 @@ class _Lines:
                     everything = False
         return tuple(ranges), everything
 
-    def _fires_raising(self, i: int, unit: int, line: int) -> bool:
+    def _fires_raising(self, at: int, unit: int, line: int) -> bool:
         if self.line_of[unit] != line:
             return True
         if not isa.LINE_EVENTS_AT_CANDIDATES:
-            return self.starts[i] < unit and self.raw[2 * self.ops[i]] != _SEND
-        return isa.THROW_RESUMES and self.raw[2 * unit] in (_YIELD, isa.RESUME)
+            return at < unit and self._opcode(at) != _SEND
+        return isa.THROW_RESUMES and self.opcodes[unit] in (_YIELD, isa.RESUME)

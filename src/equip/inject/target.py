@@ -5,6 +5,7 @@ import __future__
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,6 @@ class Target:
     _variables: dict[str, NameKind] | None = None
     _of_comprehensions: frozenset[str] = frozenset()
     """Names that may be variables of inlined comprehensions only; emptied when that is cleared up."""
-    _parameters: Parameters | None = None
-    _fields: FieldValues | None = None
-    _encounters: dict[int, list[Encounter]] | None = None
-    _flow: FlowPlaces | None = None
-    _coverage: Coverage | None = None
 
     def __init__(
         self,
@@ -128,26 +124,22 @@ class Target:
                 return code.co_name
         return None
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
-        if self._parameters is None:
-            self._parameters = Parameters.of(self.code)
-        return self._parameters
+        return Parameters.of(self.code)
 
-    @property
+    @cached_property
     def fields(self) -> FieldValues:
-        if self._fields is None:
-            code = self.code
-            self._fields = FieldValues(
-                self.file_path,
-                self.module_name,
-                self.class_name,
-                code.co_name,
-                code.co_qualname,
-                code.co_firstlineno,
-                self.parameters,
-            )
-        return self._fields
+        code = self.code
+        return FieldValues(
+            self.file_path,
+            self.module_name,
+            self.class_name,
+            code.co_name,
+            code.co_qualname,
+            code.co_firstlineno,
+            self.parameters,
+        )
 
     # -- names -----------------------------------------------------------------------------------------
 
@@ -238,32 +230,26 @@ class Target:
                 found.add(pool[arg])
         return frozenset(found)
 
-    @property
+    @cached_property
     def encounters(self) -> dict[int, list[Encounter]]:
         """Where each line of it is encountered, by line."""
-        if self._encounters is None:
-            self._encounters = encounters(self.code, self._restored)
-        return self._encounters
+        return encounters(self.code, self._restored)
 
     @property
     def _restored(self) -> Mapping[int, int]:
         return self.coverage.regions.restored if has_regions(self.code) else {}
 
-    @property
+    @cached_property
     def coverage(self) -> Coverage:
         """What a statement at a place is covered by."""
-        if self._coverage is None:
-            self._coverage = Coverage(self.code)
-        return self._coverage
+        return Coverage(self.code)
 
-    @property
+    @cached_property
     def flow(self) -> FlowPlaces:
         """Its basic blocks and edges as places. Raises ``InvalidCodeError``."""
-        if self._flow is None:
-            from equip.inject.flow import FlowPlaces
+        from equip.inject.flow import FlowPlaces
 
-            self._flow = FlowPlaces(self.code, str(self), self._restored)
-        return self._flow
+        return FlowPlaces(self.code, str(self), self._restored)
 
     def encloses(self, name: str) -> CodeType | None:
         """The function around this one of which ``name`` is a variable, or None."""

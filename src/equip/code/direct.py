@@ -116,14 +116,14 @@ class _Sheet:
         for number, (base, raw, job) in enumerate(zip(self.bases, raws, jobs, strict=False)):
             self.firsts.append(len(self.places))
             need = self._lay_out(number, base, raw, job)
-            if need < 0:
+            if need is None:
                 self.refused.add(number)
                 del self.places[self.firsts[-1] :], self.hots[self.firsts[-1] :], self.pieces[self.firsts[-1] :]
-            self.stacks.append(need)
+            self.stacks.append(need or 0)
         self.firsts.append(len(self.places))
 
-    def _lay_out(self, number: int, base: int, raw: bytes, job: Job) -> int:
-        """Put what goes into one code object on the sheet; the stack that it needs then, or -1 where it is refused."""
+    def _lay_out(self, number: int, base: int, raw: bytes, job: Job) -> int | None:
+        """Put what goes into one code object on the sheet; the stack that it needs, or None where it is refused."""
         code, rows, images = job
         places, hots, pieces, bypassed = self.places, self.hots, self.pieces, self.bypassed
         covering = self.covered.setdefault(number, []) if code.co_exceptiontable else None
@@ -131,7 +131,7 @@ class _Sheet:
         for at, part, ways, covered, depth, _ in rows:
             image = images[part]
             if image is None:
-                return -1
+                return None
             hot, its_pieces, stack = image
             if depth + stack > need:
                 need = depth + stack
@@ -143,13 +143,13 @@ class _Sheet:
                 pieces.append(its_pieces)
             else:
                 if (ways is not None) is not (base + at in bypassed) and _has_other_ways(code, at):
-                    return -1
+                    return None
                 before = len(hots[-1]) >> 1
                 hots[-1] += hot
                 pieces[-1] += its_pieces
             if ways is not None:
                 if ways is not FALLTHROUGH or not falls_into(raw, at):
-                    return -1
+                    return None
                 bypassed.add(base + at)
             if covering is not None and not isinstance(covered, Inherit):
                 covering.append(_Covered(at, before, len(hot) >> 1, covered))

@@ -21,6 +21,7 @@ from equip.code.fragment import (
     Pair,
     Position,
     Slot,
+    Stamp,
     Symbol,
     Template,
     Use,
@@ -75,31 +76,14 @@ def assemble_from(use: Use, values: Sequence[Value]) -> Fragment:
 
 def _imprinted(use: Use, values: Sequence[Value]) -> Fragment | None:
     """The fragment for values that all fit in one byte, from the template's mould; None when some does not."""
-    template = use.template
-    mould = template.moulds.get(use.numbers)
-    if mould is None:
-        mould = template.moulds[use.numbers] = _mould(use)
-    fragment, where = mould
-    hot, cold = bytearray(fragment.hot), bytearray(fragment.cold)
-    for value, (opcode, symbol), (is_cold, at, shift) in zip(values, template.symbols, where, strict=True):
-        part = cold if is_cold else hot
-        if shift >= 0:
-            if value > 15:  # type: ignore[operator]  # slots are no tuples
-                return None
-            part[at + 1] |= value << shift  # type: ignore[operator]
-            continue
-        if isinstance(value, tuple):
-            part[at], arg = value
-        elif isinstance(symbol, Name):
-            arg = (value << isa.NAME_SHIFT[opcode]) | symbol.low
-        else:
-            arg = value
-        if arg > 255:
-            return None
-        part[at + 1] = arg
+    fragment, hot_stamps, cold_stamps = mould_of(use)
+    hot = stamped(fragment.hot, hot_stamps, values)
+    cold = stamped(fragment.cold, cold_stamps, values) if cold_stamps else fragment.cold
+    if hot is None or cold is None:
+        return None
     return Fragment(
-        bytes(hot),
-        bytes(cold),
+        hot,
+        cold,
         fragment.hot_pieces,
         fragment.cold_pieces,
         fragment.is_injected,
@@ -111,18 +95,44 @@ def _imprinted(use: Use, values: Sequence[Value]) -> Fragment | None:
     )
 
 
+def stamped(part: bytes, stamps: Iterable[Stamp], values: Sequence[Value]) -> bytes | None:
+    """One part of a mould with the values put in; None when one of them does not fit."""
+    out = bytearray(part)
+    for number, at, shift, most in stamps:
+        value = values[number]
+        if type(value) is tuple:
+            out[at], value = value
+        if value > most:  # type: ignore[operator]
+            return None
+        out[at + 1] |= value << shift  # type: ignore[operator]
+    return bytes(out)
+
+
+def mould_of(use: Use) -> Mould:
+    """The mould of a template with these marks."""
+    template = use.template
+    found = template.moulds.get(use.numbers)
+    if found is None:
+        found = template.moulds[use.numbers] = _mould(use)
+    return found
+
+
 def _mould(use: Use) -> Mould:
     template = use.template
     zeros: list[Value] = [0] * len(template.symbols)
     fragment = _assembled(use, zeros, {})
-    where: list[tuple[bool, int, int]] = []
-    for i, item in enumerate(template.items):
-        cold, start, _ = fragment.item_spans[i]
-        if type(item.operand) is Pair:
-            where += ((cold, 2 * start, 4), (cold, 2 * start, 0))
-        elif type(item.operand) is not int and type(item.operand) is not Label:
-            where.append((cold, 2 * start, -1))
-    return Mould(fragment, tuple(where))
+    parts: tuple[list[Stamp], list[Stamp]] = ([], [])
+    number = 0
+    for (opcode, operand, _), (cold, start, _) in zip(template.items, fragment.item_spans, strict=True):
+        stamps, at = parts[cold], 2 * start
+        if type(operand) is Pair:
+            stamps += (Stamp(number, at, 4, 15), Stamp(number + 1, at, 0, 15))
+            number += 2
+        elif type(operand) is not int and type(operand) is not Label:
+            shift = isa.NAME_SHIFT[opcode] if type(operand) is Name else 0
+            stamps.append(Stamp(number, at, shift, 255 >> shift))
+            number += 1
+    return Mould(fragment, tuple(parts[0]), tuple(parts[1]))
 
 
 Value = int | tuple[int, int]

@@ -15,10 +15,10 @@ from typing import NamedTuple, TypeAlias
 
 from equip import isa
 from equip.code import exceptions, locations
-from equip.code.assembly import assemble
+from equip.code.assembly import Value, assemble, mould_of, stamped
 from equip.code.edit import FALLTHROUGH, Edit, Inherit, Ways
 from equip.code.exceptions import Handler
-from equip.code.fragment import Fragment, Use
+from equip.code.fragment import Fragment, Stamp, Use
 from equip.code.locations import Piece
 from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
@@ -78,6 +78,35 @@ def joined(fragments: Iterable[Fragment]) -> Image | None:
         image = Image(fragment.hot, fragment.hot_pieces, fragment.stack)
         found = image if found is None else _behind(found, image)
     return found
+
+
+class Stencil(NamedTuple):
+    """What stands at one place, with zeros for its symbols, and where these go."""
+
+    hot: bytes
+    pieces: tuple[Piece, ...]
+    stack: int
+    stamps: tuple[Stamp, ...]
+
+    def filled(self, values: Sequence[Value]) -> Image | None:
+        """The image for these values of the symbols; None when one of them takes more room."""
+        hot = stamped(self.hot, self.stamps, values)
+        return None if hot is None else Image(hot, self.pieces, self.stack)
+
+
+def stencil_of(uses: Iterable[tuple[Use, Sequence[int]]]) -> Stencil | None:
+    """The stencil of uses, one behind the other, each with the numbers that its symbols have among the values; None
+    when they have parts that do not stand there, as for ``joined``."""
+    moulds: list[Fragment] = []
+    stamps: list[Stamp] = []
+    since = 0
+    for use, numbers in uses:
+        fragment, its_stamps, _ = mould_of(use)
+        stamps += [Stamp(numbers[number], since + at, shift, most) for number, at, shift, most in its_stamps]
+        moulds.append(fragment)
+        since += len(fragment.hot)
+    image = joined(moulds)
+    return None if image is None else Stencil(*image, tuple(stamps))
 
 
 def _behind(first: Image, second: Image) -> Image:

@@ -184,12 +184,22 @@ class Fragment:
     """Code units of the hot part."""
 
 
+class Stamp(NamedTuple):
+    """Where symbol ``number`` goes in a mould: the byte position of the opcode, how many bits from the right in the
+    argument, and the highest index for which there is room."""
+
+    number: int
+    at: int
+    shift: int
+    most: int
+
+
 class Mould(NamedTuple):
-    """A fragment with zeros for its symbols, and where each goes: (cold, byte position of the opcode, how many bits
-    from the right in the argument if that holds two symbols, else -1)."""
+    """A fragment with zeros for its symbols, and where these go in its hot and in its cold part."""
 
     fragment: Fragment
-    places: tuple[tuple[bool, int, int], ...]
+    hot: tuple[Stamp, ...]
+    cold: tuple[Stamp, ...]
 
 
 def wrapped(front: Sequence[Item], template: Template, back: Sequence[Item] = ()) -> Template:

@@ -17,9 +17,9 @@ from equip.errors import SnippetError
 from equip.inject.fields import VALUE_FIELDS, Field, FieldValues, Parameters, is_field_name
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import Snippet, UnsoundSnippetError, parse
-from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbol, fill
+from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbols, fill
 from equip.inject.target import NameKind, Target
-from equip.inject.wrapper import Compiled, Scope, compile_in, filled
+from equip.inject.wrapper import Compiled, Scope, compile_in, filled, hole_number
 
 _READ_ONLY = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE})
 _NO_NAMES: frozenset[str] = frozenset()
@@ -64,8 +64,14 @@ class Form:
 
     def constants(self, values: FieldValues) -> dict[object, object]:
         """The constants of one target, by the hole that they fill."""
-        found = [fill(key, values) for key in self.holes]
-        return {hole: filled(hole, found) for hole in self.compiled.holes}
+        return {hole: self.constant(hole, values) for hole in self.compiled.holes}
+
+    def constant(self, hole: object, values: FieldValues) -> object:
+        """The constant of one target that fills ``hole``."""
+        number = hole_number(hole)
+        if number is not None:
+            return fill(self.holes[number], values)
+        return filled(hole, [fill(key, values) for key in self.holes])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -312,16 +318,18 @@ def _form(
     _check_names(snippet, target, kinds, known_globals)
     named = snippet.refers and _refers_by_name(snippet, target.parameters)
     substituted = Substituted(snippet, target.fields, named_parameters=named)
+    parameters = target.parameters.names
+    arguments = argument_symbols(len(parameters))
+    named_by = dict(zip(arguments, parameters, strict=True))
     for symbol in substituted.symbols:
-        kinds[symbol] = _symbol_kind(symbol, target, cells)
+        kinds[symbol] = _symbol_kind(symbol, named_by.get(symbol, symbol), target, cells)
     compiled = _compile(_scope(snippet, target, kinds), substituted, insertion, snippet, target)
-    count = len(target.parameters.names)
     form = Form(
         snippet,
         compiled,
         tuple(substituted.holes),
         kinds,
-        tuple((argument_symbol(i), i) for i in range(count) if argument_symbol(i) in compiled.slots),
+        tuple([(symbol, i) for i, symbol in enumerate(arguments) if symbol in compiled.slots]),
         bool({RETURN_VALUE, EXCEPTION} & substituted.symbols),
         bool(snippet.returns),
         _is_light(compiled, kinds, substituted),
@@ -352,14 +360,12 @@ def _bound(insertion: Insertion, form: Form, target: Target) -> Bound:
     return Bound(insertion, form, symbols, constants)
 
 
-def _symbol_kind(symbol: str, target: Target, cells: Collection[str]) -> NameKind:
+def _symbol_kind(symbol: str, name: str, target: Target, cells: Collection[str]) -> NameKind:
+    """The kind of a value, or of the parameter ``name`` that a symbol stands for."""
     if symbol in (RETURN_VALUE, EXCEPTION):
         return NameKind.PRIVATE_CELL if symbol in cells else NameKind.BOUND
-    for i, name in enumerate(target.parameters.names):
-        if symbol in (argument_symbol(i), name):
-            kind = target.kind_of(name)
-            return NameKind.CELL if kind in (NameKind.BOUND, NameKind.LOCAL) and name in cells else kind
-    raise AssertionError(f"{symbol} stands for no parameter: a bug of equip")
+    kind = target.kind_of(name)
+    return NameKind.CELL if kind in (NameKind.BOUND, NameKind.LOCAL) and name in cells else kind
 
 
 def _check_names(

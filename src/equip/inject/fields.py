@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import CodeType
 
 TEXT_FIELDS = (
@@ -159,22 +160,37 @@ class Parameters:
         return "{" + ", ".join(f"{name!r}: {name}" for name in self.names) + "}"
 
 
-@dataclass(frozen=True, slots=True)
 class FieldValues:
-    """The values of the fields for one target."""
+    """The values of the fields for one target, ``code``."""
 
-    file_path: str
-    module_name: str
-    class_name: str | None
-    method_name: str
-    qualname: str
-    lineno: int
-    parameters: Parameters
+    def __init__(self, code: CodeType, file_path: str, module_name: str, class_name: str | None) -> None:
+        self._code = code
+        self.file_path = file_path
+        self.module_name = module_name
+        self.class_name = class_name
+
+    @property
+    def file_name(self) -> str:
+        return os.path.basename(self.file_path)
+
+    @property
+    def method_name(self) -> str:
+        return self._code.co_name
+
+    @property
+    def qualname(self) -> str:
+        return self._code.co_qualname
+
+    @property
+    def lineno(self) -> int:
+        return self._code.co_firstlineno
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return Parameters.of(self._code)
 
     def constant(self, name: str) -> str | int | None:
         """The value of a text field."""
-        if name == "file_name":
-            return os.path.basename(self.file_path)
         value: str | int | None = getattr(self, name)
         return value
 
@@ -182,7 +198,7 @@ class FieldValues:
         """What a field is inside a string; None when it has no text."""
         name = one.name
         if name in TEXT_FIELDS:
-            value: object = self.constant(name)
+            value: object = getattr(self, name)
         elif name == "arguments":
             value = self.parameters.text
         elif name == "call_arguments":

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from equip import isa
 from equip.code.assembly import Value, assemble, assemble_from
-from equip.code.direct import Image, joined
+from equip.code.direct import Image, joined, stencil_of
 from equip.code.fragment import Const, Hole, Name, Slot, Symbol, Template, Use
 from equip.code.pools import Pools, constant_key
 from equip.code.provenance import Marks, has_record
@@ -115,6 +115,7 @@ class _Shared:
         following = iter(picks)
         self._parts = [[(use, next(following)) for use in part] for part in parts]
         """What goes together, each with the place of what its symbols are, among all of these."""
+        self._stencils = [stencil_of(part) for part in self._parts]
         self.is_same = not any(bound.symbols or bound.constants for bound in bounds)
         """Whether each function uses the very same templates with the very same constants."""
         self._images: dict[tuple[Value, ...], tuple[Image | None, ...]] = {}
@@ -128,13 +129,16 @@ class _Shared:
             if len(self._images) >= _IMAGES_LIMIT:
                 self._images.clear()
             values += self._slots
-            found = self._images[key] = tuple(
-                [
-                    joined([assemble_from(use, [values[number] for number in numbers]) for use, numbers in part])
-                    for part in self._parts
-                ]
-            )
+            found = self._images[key] = tuple([self._image(part, values) for part in range(len(self._parts))])
         return found
+
+    def _image(self, part: int, values: Sequence[Value]) -> Image | None:
+        stencil = self._stencils[part]
+        if stencil is None:
+            return None
+        return stencil.filled(values) or joined(
+            [assemble_from(use, [values[number] for number in numbers]) for use, numbers in self._parts[part]]
+        )
 
     def _values(self, pools: Pools, target: Target) -> list[Value]:
         """What the symbols are in a code object, slots aside."""
@@ -148,7 +152,7 @@ class _Shared:
             values = [names.index(name) if name in names else pools.add_name(name) for name in found]
         for opcode, form, value in self._constants:
             if form is not None:
-                value = form.constants(target.fields)[value]
+                value = form.constant(value, target.fields)
             values.append(pools.load_const(value) if opcode == _LOAD_CONST else pools.const(value))
         return values
 
@@ -163,12 +167,12 @@ def _key_of(bound: Bound, opcode: int, symbol: Symbol) -> object:
 
 
 class _Known(NamedTuple):
-    """What was found for some insertions: the global names in them, whether parameters matter, and by the shape of
-    these (None where they do not) what becomes of the insertions."""
+    """What was found for some insertions: the global names in them, whether parameters matter, and by the kinds of
+    these (None where they do not matter) what becomes of the insertions."""
 
     names: frozenset[str]
     refers: bool
-    by_shape: dict[object, Light]
+    by_kinds: dict[object, Light]
 
 
 _LOAD_CONST = isa.OP["LOAD_CONST"]
@@ -192,11 +196,8 @@ def find_light(
     known = _known.get(key)
     found = None
     if known is not None and target.sees_as_global(known.names):
-        if not known.refers:
-            found = known.by_shape[None]
-        elif target.has_plain_parameters:
-            found = known.by_shape.get(target.parameters.shape)
-        if found is not None and not target.in_function:
+        found = known.by_kinds.get(target.parameter_kinds if known.refers else None)
+        if found is not None and target.reaches(known.names):
             return found
     made = light_for(target, insertions, known_globals)  # refuses what cannot be reached from inside a function
     if made is None or found is not None:
@@ -205,9 +206,9 @@ def find_light(
         snippets = [parse(one.source) for one in insertions]
         names = frozenset().union(*[snippet.ordered for snippet in snippets])
         refers = any(snippet.refers for snippet in snippets)
-        if target.sees_as_global(names) and (target.has_plain_parameters or not refers):
+        if target.sees_as_global(names):
             known = _known.setdefault(key, _Known(names, refers, {}))
-            known.by_shape[target.parameters.shape if refers else None] = made
+            known.by_kinds[target.parameter_kinds if refers else None] = made
             made.share(target.code)
     return made
 

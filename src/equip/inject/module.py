@@ -73,7 +73,10 @@ class ModuleInjector:
             while path and path[:-1] not in paths:
                 path = path[:-1]
                 paths[path] = None
-        return _Rebuild(self, plan, global_names).rebuilt(sorted(paths, key=len, reverse=True))
+        new = _Rebuild(self, plan, global_names).rebuilt(sorted(paths, key=len, reverse=True))
+        # Declarations refer to each other and to this: what has served is given back at once, not by the collector.
+        self._targets = {}
+        return new
 
     def lines_of(self, path: CodePath) -> Collection[int]:
         """The lines that are encountered in the code object that ``path`` names."""

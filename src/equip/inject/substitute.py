@@ -9,13 +9,13 @@ goes into the tree, and the compiled snippet serves the targets with that value.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterable, Sequence
 from typing import TypeVar, cast
 
 from equip.errors import SnippetError
 from equip.inject.fields import LIST_FIELDS, Field, FieldValues, field_of, pieces_of
 from equip.inject.snippet import Snippet
+from equip.inject.trees import copied
 
 HOLE_TAG = "\0equip:hole:"
 """A string constant that begins so is a hole; the rest is the number in ``Substituted.holes``."""
@@ -25,14 +25,23 @@ HoleKey = tuple[str | Field, ...]
 
 RETURN_VALUE = "__equip_return_value__"
 EXCEPTION = "__equip_exception__"
-_ARGUMENT = "__equip_argument_{}__"
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
 
 def argument_symbol(index: int) -> str:
     """The name that stands for parameter ``index`` (in signature order) in a compiled snippet."""
-    return _ARGUMENT.format(index)
+    return f"__equip_argument_{index}__"
+
+
+def argument_symbols(count: int) -> list[str]:
+    """The names that stand for the first ``count`` parameters."""
+    while len(_symbols) < count:
+        _symbols.append(argument_symbol(len(_symbols)))
+    return _symbols[:count]
+
+
+_symbols: list[str] = []
 
 
 class Substituted:
@@ -50,7 +59,7 @@ class Substituted:
         self.literal: dict[Field, object] = {}
         self.symbols: set[str] = set()
         self.body: list[ast.stmt] = [
-            cast("ast.stmt", _Substitution(self).visit(copy.deepcopy(statement))) for statement in snippet.body
+            cast("ast.stmt", _Substitution(self).visit(copied(statement))) for statement in snippet.body
         ]
 
 
@@ -198,10 +207,10 @@ class _Substitution(ast.NodeTransformer):
         return names[index]
 
     def _arguments(self, node: ast.AST) -> list[ast.expr]:
-        count = len(self.values.parameters.names)
-        return [
-            self._located(ast.Name(self._symbol(Field(f"arg{i}"), node), ast.Load()), node) for i in range(count)
-        ]
+        names = self.values.parameters.names
+        symbols = names if self.result.named_parameters else argument_symbols(len(names))
+        self.result.symbols.update(symbols)
+        return [ast.copy_location(ast.Name(symbol, ast.Load()), node) for symbol in symbols]
 
     def _dict(self, node: ast.expr) -> ast.expr:
         keys: list[ast.expr | None] = []

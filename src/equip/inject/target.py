@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from equip.inject.flow import FlowPlaces
 
 _CO_OPTIMIZED = 1
+_CO_STARRED = 4 | 8
 _CO_GENERATOR = 0x20
 _CO_COROUTINE = 0x80
 _CO_ASYNC_GENERATOR = 0x200
@@ -124,22 +125,13 @@ class Target:
                 return code.co_name
         return None
 
-    @cached_property
+    @property
     def parameters(self) -> Parameters:
-        return Parameters.of(self.code)
+        return self.fields.parameters
 
     @cached_property
     def fields(self) -> FieldValues:
-        code = self.code
-        return FieldValues(
-            self.file_path,
-            self.module_name,
-            self.class_name,
-            code.co_name,
-            code.co_qualname,
-            code.co_firstlineno,
-            self.parameters,
-        )
+        return FieldValues(self.code, self.file_path, self.module_name, self.class_name)
 
     # -- names -----------------------------------------------------------------------------------------
 
@@ -182,13 +174,28 @@ class Target:
             return False
         return _STORE_GLOBAL not in self.opcodes and _DELETE_GLOBAL not in self.opcodes
 
+    def reaches(self, names: frozenset[str]) -> bool:
+        """Whether none of ``names``, which are global in the function, is a variable of a function around it."""
+        if not self.in_function:
+            return True
+        for code in self.enclosing:
+            if code.co_flags & _CO_OPTIMIZED and not (
+                names.isdisjoint(code.co_varnames) and names.isdisjoint(code.co_cellvars)
+            ):
+                return False
+        return True
+
     @property
-    def has_plain_parameters(self) -> bool:
-        """Whether its parameters are always bound, and none of them is a cell."""
-        cells = self.code.co_cellvars
-        if cells and not frozenset(cells).isdisjoint(self.parameters.names):
-            return False
-        return not _PECULIAR.occurs(self.opcodes)
+    def parameter_kinds(self) -> object:
+        """A key, equal for functions with as many parameters of each sort, which are of the same kinds."""
+        code = self.code
+        sorts = code.co_argcount, code.co_kwonlyargcount, code.co_flags & _CO_STARRED
+        cells = code.co_cellvars
+        if not cells and not _PECULIAR.occurs(self.opcodes):
+            return sorts  # all are bound
+        names = code.co_varnames[: parameter_count(code)]
+        variables = self.variables_for(names)
+        return sorts, tuple([variables[name] for name in names])
 
     def _find_variables(self) -> dict[str, NameKind]:
         code, opcodes = self.code, self.opcodes

@@ -19,6 +19,7 @@ from equip.code.instruction import slot_names
 from equip.code.linker import stop_iteration_handler
 from equip.inject.substitute import HOLE_TAG
 from equip.inject.target import NameKind
+from equip.inject.trees import move_down
 
 _SENTINEL = "__equip_end__"
 _OUTER = "__equip_outer__"
@@ -105,14 +106,16 @@ def _wrapped(scope: Scope, body: Sequence[ast.stmt]) -> tuple[ast.Module, list[s
     else:
         lines, path = _scoped_lines(scope)
     tree = ast.parse("\n".join(lines))
-    ast.increment_lineno(tree, _FAR)
     holder: list[ast.stmt] = tree.body
     for _ in range(8):
         for position, statement in enumerate(holder):
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name):
+                for own in holder:
+                    move_down(own, _FAR)
                 holder[position : position + 1] = [_no_docstring(body[0]), *body[1:]] if body else []
                 return tree, path
         inner = next(s for s in holder if isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
+        inner.lineno = inner.end_lineno = inner.lineno + _FAR
         holder = inner.body
     raise AssertionError("the wrapper has no place for the snippet: a bug of equip")
 
@@ -332,10 +335,16 @@ def has_hole(value: object) -> bool:
     return False
 
 
+def hole_number(value: object) -> int | None:
+    """The number of the hole that a constant is; None for one that only has holes in it, or none."""
+    return int(value[len(HOLE_TAG) :]) if isinstance(value, str) and value.startswith(HOLE_TAG) else None
+
+
 def filled(value: object, constants: Sequence[object]) -> object:
     """A constant with its holes filled by number."""
-    if isinstance(value, str) and value.startswith(HOLE_TAG):
-        return constants[int(value[len(HOLE_TAG) :])]
+    number = hole_number(value)
+    if number is not None:
+        return constants[number]
     if isinstance(value, tuple):
         return tuple(filled(item, constants) for item in value)
     if isinstance(value, frozenset):

@@ -160,7 +160,8 @@ def is_mark(location: Location) -> bool:
     return location.column is None and location.end_column is not None
 
 
-_MOVING = frozenset(kind << 3 for kind in (_ONE_LINE_0 + 1, _ONE_LINE_2, _NO_COLUMNS, _LONG))
+_WITH_VARINT = frozenset(kind << 3 for kind in (_NO_COLUMNS, _LONG))
+_MOVING = _WITH_VARINT | {(_ONE_LINE_0 + 1) << 3, _ONE_LINE_2 << 3}
 """The kinds of entry that can move the line."""
 
 
@@ -283,12 +284,32 @@ def _splice_into(
     front = b""  # the beginning of what is left of the entry, where a cut was in it
     at = 0  # the code unit at which that begins
     delta, kind, suffix = _UNMOVED, 0, b""  # how its line moves, and how it begins once the line has moved
+    begun = -1  # where the entry begins, if all that was done to it is to put something in front
+    known: dict[bytes, bytes] = {}
+    latest: Sequence[Piece] | None = None  # what ``known`` is for
     for index, pieces, removed in cuts:
         holder = bisect_right(starts, index, done) - 1
+        if holder == done and begun >= 0:
+            # It has been moved to already.
+            delta, kind, suffix, copied = _parts(linetable, begun)
+            at, delta = starts[done], _UNMOVED
+            front = _BYTES[kind | starts[done + 1] - at - 1] + suffix
+            out[-1] = out[-1][: copied - begun - 2 - len(front)]
+        begun = -1
         if holder != done or not front:
             if holder >= last:
                 raise InvalidCodeError(f"location table: ends before code unit {index}")
             first = heads[holder]
+            if index == starts[holder] and not removed:
+                # The most frequent case: code goes in where a line begins.
+                if pieces is not latest:
+                    latest, known = pieces, _in_front_of_entries(pieces)
+                begin = linetable[first : first + 2]
+                moved = known.get(begin) or _put_in_front(begin, pieces, known)
+                if moved:
+                    out += (front, linetable[copied:first], moved)
+                    done, front, begun, copied = holder, b"", first, first + 2
+                    continue
             out.append(front)
             out.append(linetable[copied:first])
             done, at = holder, starts[holder]
@@ -323,6 +344,40 @@ def _splice_into(
                 front = linetable[heads[done] : copied]
     out.append(front)
     out.append(linetable[copied : heads[last]])
+
+
+_IN_FRONT_LIMIT = 256
+_in_front: dict[tuple[Piece, ...], dict[bytes, bytes]] = {}
+"""By what goes in: the first two bytes of an entry to these with it in front."""
+
+
+def _in_front_of_entries(pieces: Sequence[Piece]) -> dict[bytes, bytes]:
+    key = tuple(pieces)
+    known = _in_front.get(key)
+    if known is None:
+        if len(_in_front) >= _IN_FRONT_LIMIT:
+            _in_front.clear()
+        known = _in_front[key] = {}
+    return known
+
+
+def _put_in_front(begin: bytes, pieces: Sequence[Piece], known: dict[bytes, bytes]) -> bytes | None:
+    """``pieces`` and the two bytes at which an entry begins, None where two are not enough to tell."""
+    if len(begin) < 2 or begin[0] & 0x78 == _NONE << 3 or (begin[0] & 0x78 in _WITH_VARINT and begin[1] >= 0x40):
+        return None
+    delta, kind, suffix, behind = _parts(begin, 0)
+    out: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, int):
+            return None
+        out += (piece[0], delta, piece[1])
+        delta = _UNMOVED
+    if pieces:
+        out += (_BYTES[kind | begin[0] & 7], suffix, begin[behind:])
+    else:
+        out.append(begin)
+    found = known[begin] = b"".join(out)
+    return found
 
 
 def _heads(linetable: bytes) -> list[int]:

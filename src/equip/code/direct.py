@@ -8,7 +8,7 @@ result (a test compares them).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from types import CodeType
 from typing import NamedTuple, TypeAlias
@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from equip import isa
 from equip.code import exceptions, locations
 from equip.code.assembly import Value, assemble, mould_of, stamped
-from equip.code.edit import FALLTHROUGH, Edit, Inherit, Ways
+from equip.code.edit import Edit, Inherit, Ways
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Stamp, Use
 from equip.code.locations import Piece
@@ -135,8 +135,9 @@ class _Sheet:
         self.stacks: list[int] = []
         self.firsts: list[int] = []
         """Of each code object the index in these lists of its first place."""
-        self.bypassed: set[int] = set()
-        """The places of what is for falling through only."""
+        self.bypassed: dict[int, _Raises] = {}
+        """The places of what jumps pass by, and exceptions, too, but for those raised in these ranges of units of the
+        code object."""
         self.covered: dict[int, list[_Covered]] = {}
         """What in a job is for a handler that it names, where there are handlers."""
         raws = [job.code.co_code for job in jobs]
@@ -171,16 +172,19 @@ class _Sheet:
                 hots.append(hot)
                 pieces.append(its_pieces)
             else:
-                if (ways is not None) is not (base + at in bypassed) and _has_other_ways(code, at):
+                if bypassed.get(base + at) != (None if ways is None else ways.raises) and _has_other_ways(code, at):
                     return None
                 before = len(hots[-1]) >> 1
                 hots[-1] += hot
                 pieces[-1] += its_pieces
             if ways is not None:
-                if ways is not FALLTHROUGH or not falls_into(raw, at):
+                # What falls through runs it, so it has to be for that; jumps and exceptions need not.
+                if ways.jumps or ways.apart or ways.fallthrough is not falls_into(raw, at):
                     return None
-                bypassed.add(base + at)
+                bypassed[base + at] = ways.raises
             if covering is not None and not isinstance(covered, Inherit):
+                if raw[2 * at] in isa.PUSHES_FRAMES:
+                    return None
                 covering.append(_Covered(at, before, len(hot) >> 1, covered))
         return need
 
@@ -196,12 +200,12 @@ class _Sheet:
         linetables = locations.splice_all(tables, bases, list(zip(places, self.pieces, repeat(0))), self.firsts)
         found: list[Direct | None] = []
         for number, (code, _, _) in enumerate(self.jobs):
-            table: bytes | None = code.co_exceptiontable
-            if table:
-                table = self._moved_handlers(number, code, growth)
-            if table is None or number in self.refused:
+            if number in self.refused:
                 found.append(None)
                 continue
+            table = code.co_exceptiontable
+            if table:
+                table = self._moved_handlers(number, growth)
             found.append(
                 Direct(units[ends[number] : ends[number + 1]], linetables[number], table, self.stacks[number])
             )
@@ -236,27 +240,63 @@ class _Sheet:
             self.firsts = [bisect_left(places, base) for base in bases]
         return growth, adjusted
 
-    def _moved_handlers(self, number: int, code: CodeType, growth: Sequence[int]) -> bytes | None:
-        """The exception table moved along; None where what falls into a handler's beginning is told apart."""
-        places, base = self.places, self.bases[number]
+    def _moved_handlers(self, number: int, growth: Sequence[int]) -> bytes:
+        """The exception table moved along."""
+        places, base, code = self.places, self.bases[number], self.jobs[number].code
+        since = growth[bisect_left(places, base)]
+
+        def moved(unit: int) -> int:
+            return unit + growth[bisect_left(places, base + unit)] - since
+
+        def behind(unit: int) -> int:
+            return unit + growth[bisect_right(places, base + unit)] - since
+
         numbers = exceptions.numbers_of(code.co_exceptiontable)
-        if not self.bypassed.isdisjoint([base + target for target in numbers[2::4]]):
-            return None
-        table = exceptions.moved(numbers, places, growth, base)
+        if self.bypassed.keys().isdisjoint([base + target for target in numbers[2::4]]):
+            table = exceptions.moved(numbers, places, growth, base)
+        else:
+            parts: list[Handler] = []
+            for handler in exceptions.decode(code.co_exceptiontable):
+                for start, end, passes in _ways_to(handler, self.bypassed.get(base + handler.target)):
+                    target = moved(handler.target) if passes else behind(handler.target)
+                    parts.append(Handler(moved(start), moved(end), target, handler.depth, handler.lasti))
+            table = exceptions.encode(parts)
         overlays: list[tuple[int, int, Handler | None]] = []
-        starts, since = numbers[::4], growth[bisect_left(places, base)]
-        for at, before, units, handler in self.covered[number]:
-            named = None if handler is None else (handler.target, handler.depth << 1 | handler.lasti)
+        starts = numbers[::4]
+        for at, before, units, around in self.covered[number]:
+            named = None if around is None else (around.target, around.depth << 1 | around.lasti)
             if exceptions.covering(numbers, starts, at) == named:
                 continue
-            start = at + growth[bisect_left(places, base + at)] - since + before
-            if handler is not None:
-                target = handler.target + growth[bisect_left(places, base + handler.target)] - since
-                handler = handler._replace(target=target)
-            overlays.append((start, start + units, handler))
+            start = moved(at) + before
+            if around is not None:
+                target = behind(around.target) if base + around.target in self.bypassed else moved(around.target)
+                around = around._replace(target=target)
+            overlays.append((start, start + units, around))
         if overlays:
             return exceptions.encode(exceptions.paint(exceptions.decode(table), overlays))
         return table
+
+
+_Raises: TypeAlias = tuple[tuple[int, int], ...]
+
+
+def _ways_to(handler: Handler, raises: _Raises | None) -> Iterator[tuple[int, int, bool]]:
+    """The range of a handler in parts, and whether exceptions from each pass through what is put in at its target:
+    those from ``raises`` do; all, where that is None."""
+    start, end, *_ = handler
+    if raises is None:
+        yield start, end, True
+        return
+    for first, last in raises:
+        first, last = max(first, start), min(last, end)
+        if first >= last:
+            continue
+        if start < first:
+            yield start, first, False
+        yield first, last, True
+        start = last
+    if start < end:
+        yield start, end, False
 
 
 class _Covered(NamedTuple):

@@ -14,7 +14,8 @@ An exception comes from the instruction that raised it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from types import CodeType
 from typing import NamedTuple
 
@@ -30,6 +31,9 @@ _YIELD = isa.OP["YIELD_VALUE"]
 _FOR_ITER = isa.OP["FOR_ITER"]
 _END_FOR = isa.OP.get("END_FOR", -1)
 _LOOPS = isa.ops("JUMP_BACKWARD")
+_place: Callable[[Encounter], int] = itemgetter(1)
+_made: Callable[..., Encounter] = tuple.__new__
+"""Makes an ``Encounter`` of a tuple of all its fields, which is what costs least."""
 
 
 class Encounter(NamedTuple):
@@ -63,41 +67,19 @@ class _Lines:
         self.first = self.opcodes.index(isa.RESUME)
         self.body = self.first + 1 + isa.CACHES[isa.RESUME]
         self.jumps = find_jumps(raw)
-        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
         self.jumps_to: dict[int, list[Jump]] = {}
         for jump in self.jumps:
             if jump.opcode not in isa.COMPANION_JUMPS:
                 self.jumps_to.setdefault(jump.target, []).append(jump)
         self.handlers_to: dict[int, list[Handler]] = {}
-        for handler in self.handlers:
-            self.handlers_to.setdefault(handler.target, []).append(handler)
+        if code.co_exceptiontable:
+            for handler in exceptions.decode(code.co_exceptiontable):
+                self.handlers_to.setdefault(handler.target, []).append(handler)
         self.line_of: list[int | None] = []
         """The line of each code unit."""
-        self.candidates: dict[int, None] = {}
-        """The instructions at which a line can be encountered."""
-        self._find_line_starts()
+        self.others: dict[int, None] = {}
+        """The instructions that more than what falls through can come to, or of which it is not clear."""
         self._find_arrivals()
-
-    def _find_line_starts(self) -> None:
-        """The instructions behind the first RESUME that begin a line."""
-        candidates, opcodes, line_of, body = self.candidates, self.opcodes, self.line_of, self.body
-        doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
-        current: int | None = None
-        for start, end, line in self.code.co_lines():
-            units = (end - start) >> 1
-            line_of += [line] * units
-            at, last = start >> 1, end >> 1
-            if at < body:
-                at = body
-            while at < last and opcodes[at] in doubtful and self._opcode(at) in _NO_CANDIDATES:
-                at = self._behind(at)
-            if at >= last:
-                continue
-            if line != current:
-                candidates[at] = None
-            current = line
-        if not isa.LINE_EVENTS_AT_CANDIDATES and body < len(opcodes):
-            candidates[body] = None
 
     def _find_arrivals(self) -> None:
         """The instructions to which something jumps, or at which an exception arrives."""
@@ -105,9 +87,11 @@ class _Lines:
         if isa.LINE_EVENTS_AT_CANDIDATES:
             arrivals += self._behind_companions()
             arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
+        elif self.body < len(self.opcodes):
+            arrivals.append(self.body)
         for at in arrivals:
             if at > self.first:
-                self.candidates[at] = None
+                self.others[at] = None
 
     def _behind_companions(self) -> Iterator[int]:
         """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
@@ -142,29 +126,74 @@ class _Lines:
     # -- lines -------------------------------------------------------------------------------------------
 
     def encounters(self, restored: Mapping[int, int]) -> dict[int, list[Encounter]]:
-        found: dict[int, list[Encounter]] = {}
-        line_of, jumps_to, handlers_to = self.line_of, self.jumps_to, self.handlers_to
-        opcodes, leaving = self.opcodes, isa.NO_FALLTHROUGH
-        for at in sorted(self.candidates):
+        found = self._fallen_into()
+        line_of = self.line_of
+        for at in sorted(self.others):
             line = line_of[at]
-            if line is None:
-                continue
-            if at not in jumps_to and at not in handlers_to:
-                # Only what falls through comes here.
-                before = self._before(at)
-                if opcodes[before] in leaving or not self._fires_falling(at, before, line):
-                    continue
-                here = [Encounter(at, at, None, line)]
-            else:
-                here = self._ways(at, line)
-            if here:
-                if at in restored:
-                    here = [Encounter(restored[at], restored[at], FALLTHROUGH, line, early=True)]
+            if line is not None and (here := self._ways(at, line)):
                 if line in found:
                     found[line] += here
+                    found[line].sort(key=_place)
                 else:
                     found[line] = here
+        if restored:
+            for here in found.values():
+                for i, one in enumerate(here):
+                    if one.place in restored:
+                        moved = restored[one.place]
+                        here[i] = Encounter(moved, moved, FALLTHROUGH, one.line_there, early=True)
         return found
+
+    def _fallen_into(self) -> dict[int, list[Encounter]]:
+        """The encounters where a line begins and nothing but what falls through comes. Finds the line of each unit."""
+        found: dict[int, list[Encounter]] = {}
+        line_of, opcodes, others, body = self.line_of, self.opcodes, self.others, self.body
+        leaving, loop_end = isa.NO_FALLTHROUGH, isa.LOOP_END
+        doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
+        current: int | None = None
+        for start, end, line in self.code.co_lines():
+            line_of += [line] * ((end - start) >> 1)
+            at = start >> 1
+            if at < body:
+                if end <= 2 * body:
+                    continue
+                at = body
+            if opcodes[at] in doubtful:
+                candidate = self._candidate(at, end >> 1)
+                if candidate is None:
+                    continue
+                if candidate != at:
+                    if line != current:
+                        others[candidate] = None
+                    current = line
+                    continue
+            if line == current:
+                continue
+            current = line
+            if line is None or at in others:
+                continue
+            if opcodes[at - loop_end] == _END_FOR:
+                others[at] = None
+                continue
+            before = at - 1
+            while not opcodes[before]:  # caches are zeros, and no instruction is
+                before -= 1
+            if opcodes[before] in leaving:
+                continue
+            here: Encounter = _made(Encounter, (at, at, None, line, False))
+            if line in found:
+                found[line].append(here)
+            else:
+                found[line] = [here]
+        return found
+
+    def _candidate(self, at: int, end: int) -> int | None:
+        """The first instruction from ``at`` on, before ``end``, that can carry the event."""
+        while at < end:
+            if self._opcode(at) not in _NO_CANDIDATES:
+                return at
+            at = self._behind(at)
+        return None
 
     # -- the ways into one instruction ---------------------------------------------------------------------
 
@@ -174,8 +203,10 @@ class _Lines:
         falling = falls and self._fires_falling(at, before, line)
         jumps = self.jumps_to.get(at, ())
         firing = [jump for jump in jumps if self._fires_jumping(at, jump, line)]
-        handlers = self.handlers_to.get(at, ())
-        raises, all_raise = self._raises(at, line, handlers)
+        raises: tuple[tuple[int, int], ...] = ()
+        all_raise = True
+        if at in self.handlers_to:
+            raises, all_raise = self._raises(at, line, self.handlers_to[at])
         if not (falling or firing or raises):
             return []
         if falling == falls and len(firing) == len(jumps) and all_raise:
@@ -234,15 +265,16 @@ class _Lines:
         ranges: list[tuple[int, int]] = []
         everything = True
         for handler in handlers:
+            start, end = handler.start, handler.end
+            if line not in self.line_of[start:end]:
+                _extend(ranges, start, end)
+                continue
             fires = False
-            for unit in range(handler.start, handler.end):
+            for unit in range(start, end):
                 if self.opcodes[unit]:  # a cache belongs to its instruction
                     fires = self._fires_raising(at, unit, line)
                 if fires:
-                    if ranges and ranges[-1][1] == unit:
-                        ranges[-1] = (ranges[-1][0], unit + 1)
-                    else:
-                        ranges.append((unit, unit + 1))
+                    _extend(ranges, unit, unit + 1)
                 else:
                     everything = False
         return tuple(ranges), everything
@@ -253,3 +285,11 @@ class _Lines:
         if not isa.LINE_EVENTS_AT_CANDIDATES:
             return at < unit and self._opcode(at) != _SEND
         return isa.THROW_RESUMES and self.opcodes[unit] in (_YIELD, isa.RESUME)
+
+
+def _extend(ranges: list[tuple[int, int]], start: int, end: int) -> None:
+    """Add a range behind the others, or to the last of them."""
+    if ranges and ranges[-1][1] == start:
+        ranges[-1] = (ranges[-1][0], end)
+    else:
+        ranges.append((start, end))

@@ -19,6 +19,7 @@ from equip.inject.target import Target
 from equip.inject.variables import Rewritten, changed_variables, unbindable
 
 _COVERED: Callable[[Row], Handler | Inherit | None] = itemgetter(3)
+_LINE: Callable[[Insertion], int] = itemgetter(2)  # what is at lines has one
 
 
 class LightLinking:
@@ -123,11 +124,15 @@ def _rows_at_lines(target: Target, light: Light, insertions: Sequence[Insertion]
     found: list[Row] = []
     elsewhere: list[Row] = []
     early: list[Row] = []
-    for insertion in insertions:
-        part = light.part_of.get(kind_of(insertion))
+    for lineno, part in zip(map(_LINE, insertions), map(light.part_of.get, map(kind_of, insertions)), strict=True):
         if part is None:
             continue
-        for at, place, ways, line, is_early in table[insertion.lineno]:  # type: ignore[index]  # what is at lines has one
+        plain = table.plain.get(lineno)
+        if plain is not None:
+            covered = INHERIT if coverage is None else coverage.there(plain, plain)
+            found.append((plain, part, None, covered, upper, lineno))
+            continue
+        for at, place, ways, line, is_early in table[lineno]:
             covered = INHERIT if coverage is None else coverage.there(at, place)
             row = at, part, ways, covered, upper, line or default
             (early if is_early else found if at == place else elsewhere).append(row)

@@ -32,8 +32,6 @@ _FOR_ITER = isa.OP["FOR_ITER"]
 _END_FOR = isa.OP.get("END_FOR", -1)
 _LOOPS = isa.ops("JUMP_BACKWARD")
 _place: Callable[[Encounter], int] = itemgetter(1)
-_made: Callable[..., Encounter] = tuple.__new__
-"""Makes an ``Encounter`` of a tuple of all its fields, which is what costs least."""
 
 
 class Encounter(NamedTuple):
@@ -52,8 +50,36 @@ class Encounter(NamedTuple):
     """Whether the line begins before ``place``, which is the first instruction that it can stand at."""
 
 
-def encounters(code: CodeType, restored: Mapping[int, int]) -> dict[int, list[Encounter]]:
-    """The encounters of every line of ``code``, by line; ``restored`` as in ``regions.Unprotected``."""
+class Encounters(Mapping[int, Sequence[Encounter]]):
+    """The encounters of each line of a code object, by line.
+
+    Most lines are encountered at one place, by whatever comes to it. Of these there is the place only, in ``plain``:
+    a large program has hundreds of thousands.
+    """
+
+    __slots__ = ("_others", "plain")
+
+    def __init__(self, plain: dict[int, int], others: dict[int, list[Encounter]]) -> None:
+        self.plain = plain
+        self._others = others
+
+    def __getitem__(self, line: int) -> Sequence[Encounter]:
+        at = self.plain.get(line)
+        return self._others[line] if at is None else [Encounter(at, at, None, line)]
+
+    def __contains__(self, line: object) -> bool:
+        return line in self.plain or line in self._others
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self.plain
+        yield from self._others
+
+    def __len__(self) -> int:
+        return len(self.plain) + len(self._others)
+
+
+def encounters(code: CodeType, restored: Mapping[int, int]) -> Encounters:
+    """The encounters of every line of ``code``; ``restored`` as in ``regions.Unprotected``."""
     return _Lines(code).encounters(restored)
 
 
@@ -125,28 +151,49 @@ class _Lines:
 
     # -- lines -------------------------------------------------------------------------------------------
 
-    def encounters(self, restored: Mapping[int, int]) -> dict[int, list[Encounter]]:
-        found = self._fallen_into()
+    def encounters(self, restored: Mapping[int, int]) -> Encounters:
+        plain, again = self._fallen_into()
+        others: dict[int, list[Encounter]] = {}
+
+        def listed(line: int) -> list[Encounter]:
+            there = others.get(line)
+            if there is None:
+                at = plain.pop(line, None)
+                there = others[line] = [] if at is None else [Encounter(at, at, None, line)]
+            return there
+
+        for line, at in again:
+            listed(line).append(Encounter(at, at, None, line))
         line_of = self.line_of
         for at in sorted(self.others):
-            line = line_of[at]
-            if line is not None and (here := self._ways(at, line)):
-                if line in found:
-                    found[line] += here
-                    found[line].sort(key=_place)
-                else:
-                    found[line] = here
+            found = line_of[at]
+            if found is None:
+                continue
+            here = self._ways(at, found)
+            if here is None:
+                if found not in plain and found not in others:
+                    plain[found] = at
+                    continue
+                here = [Encounter(at, at, None, found)]
+            if here:
+                there = listed(found)
+                there += here
+                there.sort(key=_place)
         if restored:
-            for here in found.values():
-                for i, one in enumerate(here):
+            for line in [line for line, at in plain.items() if at in restored]:
+                listed(line)
+            for there in others.values():
+                for i, one in enumerate(there):
                     if one.place in restored:
                         moved = restored[one.place]
-                        here[i] = Encounter(moved, moved, FALLTHROUGH, one.line_there, early=True)
-        return found
+                        there[i] = Encounter(moved, moved, FALLTHROUGH, one.line_there, early=True)
+        return Encounters(plain, others)
 
-    def _fallen_into(self) -> dict[int, list[Encounter]]:
-        """The encounters where a line begins and nothing but what falls through comes. Finds the line of each unit."""
-        found: dict[int, list[Encounter]] = {}
+    def _fallen_into(self) -> tuple[dict[int, int], list[tuple[int, int]]]:
+        """Where a line begins and nothing but what falls through comes: the first place of each line, and the line and
+        place of the others. Finds the line of each unit."""
+        plain: dict[int, int] = {}
+        again: list[tuple[int, int]] = []
         line_of, opcodes, others, body = self.line_of, self.opcodes, self.others, self.body
         leaving, loop_end = isa.NO_FALLTHROUGH, isa.LOOP_END
         doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
@@ -180,12 +227,11 @@ class _Lines:
                 before -= 1
             if opcodes[before] in leaving:
                 continue
-            here: Encounter = _made(Encounter, (at, at, None, line, False))
-            if line in found:
-                found[line].append(here)
+            if line in plain:
+                again.append((line, at))
             else:
-                found[line] = [here]
-        return found
+                plain[line] = at
+        return plain, again
 
     def _candidate(self, at: int, end: int) -> int | None:
         """The first instruction from ``at`` on, before ``end``, that can carry the event."""
@@ -197,7 +243,8 @@ class _Lines:
 
     # -- the ways into one instruction ---------------------------------------------------------------------
 
-    def _ways(self, at: int, line: int) -> list[Encounter]:
+    def _ways(self, at: int, line: int) -> list[Encounter] | None:
+        """The encounters of a line at one of its instructions; None where each way into it fires."""
         before = self._before(at)
         falls = self.opcodes[before] not in isa.NO_FALLTHROUGH
         falling = falls and self._fires_falling(at, before, line)
@@ -210,7 +257,7 @@ class _Lines:
         if not (falling or firing or raises):
             return []
         if falling == falls and len(firing) == len(jumps) and all_raise:
-            return [Encounter(at, at, None, line)]
+            return None
         return self._some_ways(at, line, falls, falling, firing, raises)
 
     def _some_ways(

@@ -14,7 +14,7 @@ from equip.analysis.regions import has_regions, own_locals
 from equip.code.instruction import parameter_count
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
-from equip.inject.lines import Encounter, encounters
+from equip.inject.lines import Encounters, encounters
 from equip.inject.request import CodePath
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class Target:
         return frozenset(found)
 
     @cached_property
-    def encounters(self) -> dict[int, list[Encounter]]:
+    def encounters(self) -> Encounters:
         """Where each line of it is encountered, by line."""
         return encounters(self.code, self._restored)
 

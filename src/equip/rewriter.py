@@ -13,6 +13,10 @@ from equip.program.declarations import Declaration, ImportDeclaration
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, Edge
 
+_BEFORE, _AFTER, _LINENO = JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO  # on 3.11 a member of an enum is dear
+_made: Callable[..., Insertion] = tuple.__new__
+"""Makes an ``Insertion`` of a tuple of all its fields, which is what costs least."""
+
 Snippet: TypeAlias = str | Callable[..., Any]
 """Python source with fields, or a callable whose parameter names are the fields that it wants."""
 
@@ -33,15 +37,17 @@ class SimpleRewriter:
             raise TypeError(f"SimpleRewriter needs a module, class or method declaration, not {decl!r}")
         self._declaration = decl
         self._module = decl.module
+        self._path = decl.code_path
         self._groups: dict[CodePath, int] = {}
+        """By code object, the number that ties together what this rewriter puts in there."""
 
     def insert_before(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Put ``code`` first in the body."""
-        return self._ask(JoinPoint.BEFORE, code, suppress=suppress)
+        return self._ask(_BEFORE, code, suppress=suppress)
 
     def insert_after(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Put ``code`` before each return of the function; ``{return_value}`` can be read and assigned."""
-        return self._ask(JoinPoint.AFTER, code, suppress=suppress)
+        return self._ask(_AFTER, code, suppress=suppress)
 
     def insert_on_raise(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` when an exception, ``{exception}``, leaves the body."""
@@ -49,7 +55,7 @@ class SimpleRewriter:
 
     def insert_at_line(self, lineno: int, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` each time the line ``lineno`` (from 1) is encountered."""
-        return self._ask(JoinPoint.LINENO, code, lineno, suppress=suppress)
+        return self._ask(_LINENO, code, lineno, suppress=suppress)
 
     def insert_at_block(self, block: BasicBlock, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` each time control enters a basic block of the body's control flow graph."""
@@ -150,21 +156,20 @@ class SimpleRewriter:
         path: CodePath | None = None,
     ) -> SimpleRewriter:
         if not isinstance(code, str):
-            if not callable(code):
-                raise TypeError(f"a snippet is Python source or a callable, not {type(code).__name__}")
-            call = call_of(code, in_memory=self._module.in_memory)
-            self._import_in_module(call.import_code, suppress)
-            code = call.code
+            code = self._call(code, suppress)
         module = self._module
-        path = self._declaration.code_path if path is None else path
-        insertion = Insertion(location, code, lineno, suppress, module.probe, self._group(path), place)
-        module.injector.check(path, insertion)
-        module.add(path, insertion)
+        if path is None:
+            path = self._path
+        group = self._groups.get(path)
+        if group is None:
+            group = self._groups[path] = module.new_group(path)
+        module.ask(path, _made(Insertion, (location, code, lineno, suppress, module.probe, group, place)))
         return self
 
-    def _group(self, path: CodePath) -> int:
-        """The number that ties together what this rewriter puts in one code object."""
-        found = self._groups.get(path)
-        if found is None:
-            found = self._groups[path] = self._module.new_group(path)
-        return found
+    def _call(self, function: Callable[..., Any], suppress: bool) -> str:
+        """The snippet that calls a callable."""
+        if not callable(function):
+            raise TypeError(f"a snippet is Python source or a callable, not {type(function).__name__}")
+        call = call_of(function, in_memory=self._module.in_memory)
+        self._import_in_module(call.import_code, suppress)
+        return call.code

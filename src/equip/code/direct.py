@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, pairwise, repeat
+from itertools import accumulate, chain, pairwise
 from types import CodeType
 from typing import NamedTuple, TypeAlias
 
 from equip import isa
-from equip.code import exceptions, locations
+from equip.code import exceptions
 from equip.code.assembly import Value, assemble, mould_of, stamped
 from equip.code.edit import Edit, Inherit, Ways
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Stamp, Use
-from equip.code.locations import Piece
+from equip.code.inlays import Inlay, inlay_of, splice_all
 from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
 
 _JUMPS = isa.Scan(isa.JUMPS)
+_made = tuple.__new__
+"""Makes a named tuple of a tuple of all its fields: half of what its own constructor costs."""
 
 
 class Direct(NamedTuple):
@@ -39,7 +41,7 @@ class Image(NamedTuple):
     """What stands at one place, assembled: code units, their locations, stack need."""
 
     hot: bytes
-    pieces: tuple[Piece, ...]
+    inlay: Inlay
     stack: int
 
 
@@ -75,7 +77,7 @@ def joined(fragments: Iterable[Fragment]) -> Image | None:
     for fragment in fragments:
         if fragment.cold or fragment.covered or fragment.jumps:
             return None
-        image = Image(fragment.hot, fragment.hot_pieces, fragment.stack)
+        image = Image(fragment.hot, inlay_of(fragment.hot_pieces), fragment.stack)
         found = image if found is None else _behind(found, image)
     return found
 
@@ -84,14 +86,14 @@ class Stencil(NamedTuple):
     """What stands at one place, with zeros for its symbols, and where these go."""
 
     hot: bytes
-    pieces: tuple[Piece, ...]
+    inlay: Inlay
     stack: int
     stamps: tuple[Stamp, ...]
 
     def filled(self, values: Sequence[Value]) -> Image | None:
         """The image for these values of the symbols; None when one of them takes more room."""
         hot = stamped(self.hot, self.stamps, values)
-        return None if hot is None else Image(hot, self.pieces, self.stack)
+        return None if hot is None else _made(Image, (hot, self.inlay, self.stack))
 
 
 def stencil_of(uses: Iterable[tuple[Use, Sequence[int]]]) -> Stencil | None:
@@ -110,7 +112,11 @@ def stencil_of(uses: Iterable[tuple[Use, Sequence[int]]]) -> Stencil | None:
 
 
 def _behind(first: Image, second: Image) -> Image:
-    return Image(first.hot + second.hot, first.pieces + second.pieces, max(first.stack, second.stack))
+    return Image(first.hot + second.hot, _together(first.inlay, second.inlay), max(first.stack, second.stack))
+
+
+def _together(first: Inlay, second: Inlay) -> Inlay:
+    return inlay_of(first.pieces + second.pieces)
 
 
 def link_jobs(jobs: Sequence[Job]) -> list[Direct | None]:
@@ -131,7 +137,7 @@ class _Sheet:
         """The numbers of the jobs that take the general linker."""
         self.places: list[int] = []
         self.hots: list[bytes] = []
-        self.pieces: list[tuple[Piece, ...]] = []
+        self.inlays: list[Inlay] = []
         self.stacks: list[int] = []
         self.firsts: list[int] = []
         """Of each code object the index in these lists of its first place."""
@@ -148,21 +154,21 @@ class _Sheet:
             need = self._lay_out(number, base, raw, job)
             if need is None:
                 self.refused.add(number)
-                del self.places[self.firsts[-1] :], self.hots[self.firsts[-1] :], self.pieces[self.firsts[-1] :]
+                del self.places[self.firsts[-1] :], self.hots[self.firsts[-1] :], self.inlays[self.firsts[-1] :]
             self.stacks.append(need or 0)
         self.firsts.append(len(self.places))
 
     def _lay_out(self, number: int, base: int, raw: bytes, job: Job) -> int | None:
         """Put what goes into one code object on the sheet; the stack that it needs, or None where it is refused."""
         code, rows, images = job
-        places, hots, pieces, bypassed = self.places, self.hots, self.pieces, self.bypassed
+        places, hots, inlays, bypassed = self.places, self.hots, self.inlays, self.bypassed
         covering = self.covered.setdefault(number, []) if code.co_exceptiontable else None
         need, last = code.co_stacksize, -1
         for at, part, ways, covered, depth, _ in rows:
             image = images[part]
             if image is None:
                 return None
-            hot, its_pieces, stack = image
+            hot, inlay, stack = image
             if depth + stack > need:
                 need = depth + stack
             before = 0
@@ -170,13 +176,13 @@ class _Sheet:
                 last = at
                 places.append(base + at)
                 hots.append(hot)
-                pieces.append(its_pieces)
+                inlays.append(inlay)
             else:
                 if bypassed.get(base + at) != (None if ways is None else ways.raises) and _has_other_ways(code, at):
                     return None
                 before = len(hots[-1]) >> 1
                 hots[-1] += hot
-                pieces[-1] += its_pieces
+                inlays[-1] = _together(inlays[-1], inlay)
             if ways is not None:
                 # What falls through runs it, so it has to be for that; jumps and exceptions need not.
                 if ways.jumps or ways.apart or ways.fallthrough is not falls_into(raw, at):
@@ -194,10 +200,10 @@ class _Sheet:
         growth, adjusted = self._relaxed()
         bounds = [0, *[2 * at for at in places], len(self.raw)]
         between = [adjusted[start:end] for start, end in pairwise(bounds)]
-        units = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
+        whole = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
         ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
         tables = [code.co_linetable for code, _, _ in self.jobs]
-        linetables = locations.splice_all(tables, bases, list(zip(places, self.pieces, repeat(0))), self.firsts)
+        linetables = splice_all(tables, bases, places, self.inlays, self.firsts)
         found: list[Direct | None] = []
         for number, (code, _, _) in enumerate(self.jobs):
             if number in self.refused:
@@ -206,9 +212,8 @@ class _Sheet:
             table = code.co_exceptiontable
             if table:
                 table = self._moved_handlers(number, growth)
-            found.append(
-                Direct(units[ends[number] : ends[number + 1]], linetables[number], table, self.stacks[number])
-            )
+            units = whole[ends[number] : ends[number + 1]]
+            found.append(_made(Direct, (units, linetables[number], table, self.stacks[number])))
         return found
 
     def _relaxed(self) -> tuple[list[int], bytes | bytearray]:
@@ -231,9 +236,9 @@ class _Sheet:
                     places.insert(i, start)
                     hots.insert(i, b"")
                     lengths.insert(i, 0)
-                    self.pieces.insert(i, ())
+                    self.inlays.insert(i, inlay_of(()))
                 lengths[i] += count
-                self.pieces[i] = (*self.pieces[i], count)
+                self.inlays[i] = inlay_of((*self.inlays[i].pieces, count))
         for start, added in prefixes.items():
             hots[bisect_left(places, start)] += added
         if prefixes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from equip.errors import InvalidCodeError
@@ -28,6 +28,8 @@ class Handler(NamedTuple):
     lasti: bool
 
 
+_made: Callable[..., Handler] = tuple.__new__
+"""Makes a ``Handler`` of a tuple of all its fields, which is what costs least."""
 _MORE = rb"[\x40-\x7f]{0,4}[\x00-\x3f]"
 _TABLE = re.compile(rb"(?:(?:[\x80-\xbf]|[\xc0-\xff]" + _MORE + rb")(?:" + _MORE + rb"){3})*")
 """Entries of four numbers, of up to six bytes each, the first byte marked."""
@@ -38,7 +40,7 @@ def decode(table: bytes) -> list[Handler]:
     """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated or no such table."""
     numbers = numbers_of(table)
     return [
-        Handler(start, start + length, target, depth_lasti >> 1, bool(depth_lasti & 1))
+        _made(Handler, (start, start + length, target, depth_lasti >> 1, depth_lasti & 1 == 1))
         for start, length, target, depth_lasti in zip(*[iter(numbers)] * 4, strict=True)
     ]
 

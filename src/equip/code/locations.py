@@ -225,91 +225,19 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
         if cut[2]:
             linetable = _carrying(linetable, cuts)
             break
-    starts, heads = _starts(linetable), _heads(linetable)
+    starts, heads = starts_of(linetable), heads_of(linetable)
     out: list[bytes] = []
-    _splice_into(out, linetable, starts, heads, (0, len(heads) - 1), cuts)
-    line = last_line
-    for pieces, goal in tails:
-        for piece in pieces:
-            delta = signed_varint(goal - line)
-            line = goal
-            if isinstance(piece, int):
-                out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
-            else:
-                out += (piece[0], delta, piece[1])
-    return b"".join(out)
-
-
-def splice_all(
-    linetables: Sequence[bytes],
-    bases: Sequence[int],
-    cuts: Sequence[tuple[int, Sequence[Piece], int]],
-    firsts: Sequence[int],
-) -> list[bytes]:
-    """``splice`` for the tables of code objects that lie one behind the other, from code unit ``bases[i]`` each.
-
-    ``cuts[firsts[i] : firsts[i + 1]]`` are those of table i, in units of the whole; they remove nothing.
-    """
-    whole = b"".join(linetables)
-    starts, heads = _starts(whole), _heads(whole)
-    begins = [bisect_left(heads, at) for at in accumulate(map(len, linetables), initial=0)]
-    spans = list(pairwise(begins))
-    found: list[bytes] = []
-    if [starts[begin] for begin in begins] != list(bases):
-        # One of them is not as long as its code.
-        for table, base, (first, last) in zip(linetables, bases, pairwise(firsts), strict=False):
-            found.append(splice(table, [Cut(at - base, pieces) for at, pieces, _ in cuts[first:last]]))
-        return found
-    for span, (first, last) in zip(spans, pairwise(firsts), strict=True):
-        out: list[bytes] = []
-        _splice_into(out, whole, starts, heads, span, cuts[first:last])
-        found.append(b"".join(out))
-    return found
-
-
-def _splice_into(
-    out: list[bytes],
-    linetable: bytes,
-    starts: Sequence[int],
-    heads: Sequence[int],
-    span: tuple[int, int],
-    cuts: Sequence[tuple[int, Sequence[Piece], int]],
-) -> None:
-    """Append to ``out`` the entries in ``span`` after the cuts.
-
-    ``starts`` is the first code unit of each entry, ``heads`` its first byte, each with the end behind the last.
-    """
-    done, last = span  # the entry that the last cut was in; the one behind all
-    copied = heads[done]  # bytes of the table that ``out`` has, or ``front`` stands for
+    done, last = 0, len(heads) - 1  # the entry that the last cut was in; the one behind all
+    copied = 0  # bytes of the table that ``out`` has, or ``front`` stands for
     front = b""  # the beginning of what is left of the entry, where a cut was in it
     at = 0  # the code unit at which that begins
     delta, kind, suffix = _UNMOVED, 0, b""  # how its line moves, and how it begins once the line has moved
-    begun = -1  # where the entry begins, if all that was done to it is to put something in front
-    known: dict[bytes, bytes] = {}
-    latest: Sequence[Piece] | None = None  # what ``known`` is for
     for index, pieces, removed in cuts:
         holder = bisect_right(starts, index, done) - 1
-        if holder == done and begun >= 0:
-            # It has been moved to already.
-            delta, kind, suffix, copied = _parts(linetable, begun)
-            at, delta = starts[done], _UNMOVED
-            front = _BYTES[kind | starts[done + 1] - at - 1] + suffix
-            out[-1] = out[-1][: copied - begun - 2 - len(front)]
-        begun = -1
         if holder != done or not front:
             if holder >= last:
                 raise InvalidCodeError(f"location table: ends before code unit {index}")
             first = heads[holder]
-            if index == starts[holder] and not removed:
-                # The most frequent case: code goes in where a line begins.
-                if pieces is not latest:
-                    latest, known = pieces, _in_front_of_entries(pieces)
-                begin = linetable[first : first + 2]
-                moved = known.get(begin) or _put_in_front(begin, pieces, known)
-                if moved:
-                    out += (front, linetable[copied:first], moved)
-                    done, front, begun, copied = holder, b"", first, first + 2
-                    continue
             out.append(front)
             out.append(linetable[copied:first])
             done, at = holder, starts[holder]
@@ -344,58 +272,57 @@ def _splice_into(
                 front = linetable[heads[done] : copied]
     out.append(front)
     out.append(linetable[copied : heads[last]])
+    line = last_line
+    for pieces, goal in tails:
+        for piece in pieces:
+            delta = signed_varint(goal - line)
+            line = goal
+            if isinstance(piece, int):
+                out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
+            else:
+                out += (piece[0], delta, piece[1])
+    return b"".join(out)
 
 
-_IN_FRONT_LIMIT = 256
-_in_front: dict[tuple[Piece, ...], dict[bytes, bytes]] = {}
-"""By what goes in: the first two bytes of an entry to these with it in front."""
-
-
-def _in_front_of_entries(pieces: Sequence[Piece]) -> dict[bytes, bytes]:
-    key = tuple(pieces)
-    known = _in_front.get(key)
-    if known is None:
-        if len(_in_front) >= _IN_FRONT_LIMIT:
-            _in_front.clear()
-        known = _in_front[key] = {}
-    return known
-
-
-def _put_in_front(begin: bytes, pieces: Sequence[Piece], known: dict[bytes, bytes]) -> bytes | None:
-    """``pieces`` and the two bytes at which an entry begins, None where two are not enough to tell."""
-    if len(begin) < 2 or begin[0] & 0x78 == _NONE << 3 or (begin[0] & 0x78 in _WITH_VARINT and begin[1] >= 0x40):
-        return None
-    delta, kind, suffix, behind = _parts(begin, 0)
-    out: list[bytes] = []
-    for piece in pieces:
-        if isinstance(piece, int):
-            return None
-        out += (piece[0], delta, piece[1])
-        delta = _UNMOVED
-    if pieces:
-        out += (_BYTES[kind | begin[0] & 7], suffix, begin[behind:])
-    else:
-        out.append(begin)
-    found = known[begin] = b"".join(out)
-    return found
-
-
-def _heads(linetable: bytes) -> list[int]:
-    """Where each entry begins in the table, and where the last ends."""
-    heads = list(compress(count(), linetable.translate(_IS_HEAD)))
+def heads_of(linetable: bytes) -> list[int]:
+    """Where each entry begins in a table, in bytes, and where the last ends; tables may stand one behind the other."""
+    heads = list(compress(_numbers_below(len(linetable)), linetable.translate(_IS_HEAD)))
     heads.append(len(linetable))
     return heads
 
 
-def _starts(linetable: bytes) -> list[int]:
-    """The first code unit of each entry, and the end of the last."""
+_numbers: list[int] = []
+
+
+def _numbers_below(limit: int) -> Iterable[int]:
+    """At least the numbers up to ``limit``. To take them from a list costs half of what it costs to make them."""
+    if limit > _NUMBERS_KEPT:
+        return count()
+    if len(_numbers) < limit:
+        _numbers.extend(range(len(_numbers), min(2 * limit, _NUMBERS_KEPT)))
+    return _numbers
+
+
+_NUMBERS_KEPT = 65536
+
+
+def is_told_by(begin: bytes) -> bool:
+    """Whether ``begin`` is at least what comes before the columns of an entry that begins so, and not more than it."""
+    kind = begin[0] & 0x78
+    if kind in _WITH_VARINT:
+        return len(begin) > 1 and _SIGNED_VARINT.fullmatch(begin, 1) is not None
+    return len(begin) == 2 and kind != _NONE << 3
+
+
+def starts_of(linetable: bytes) -> list[int]:
+    """The first code unit of each entry of a table, and the end of the last; tables may stand one behind the other."""
     return list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))
 
 
 def _carrying(linetable: bytes, cuts: Sequence[Cut]) -> bytes:
     """``linetable`` with the lines by which entries that ``cuts`` drop move the counter added to what follows them."""
     entries: list[bytes] = _ENTRY.findall(linetable)
-    starts = _starts(linetable)
+    starts = starts_of(linetable)
     for index, pieces, removed in cuts:
         first = bisect_left(starts, index)  # what the cut begins inside of has moved the counter already
         if pieces and first < len(entries) and starts[first] == index:

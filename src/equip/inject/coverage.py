@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import chain, islice
 from types import CodeType
@@ -20,6 +20,7 @@ from equip.code.linker import stop_iteration_handler
 _NOP = isa.OP["NOP"]
 _POP_EXCEPT = isa.OP["POP_EXCEPT"]
 _PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
+_PECULIAR = isa.Scan(frozenset({_NOP, _POP_EXCEPT, _PUSH_EXC_INFO}))
 _PUSHES_EXCEPTION = isa.Scan(frozenset({_PUSH_EXC_INFO}))
 
 
@@ -34,12 +35,19 @@ class Coverage:
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
         self._copies: dict[int, list[Handler]] = {}
+        self._usual: dict[tuple[int, int], tuple[Handler | None] | tuple[()]] = {}
+        """By where a statement is, in lines and handlers: what it stands in, if that is all that counts."""
         self._has_regions = has_regions(code)
 
     @cached_property
     def regions(self) -> Unprotected:
         """Where a comprehension has no handler."""
         return unprotected(self.code, self.depths)
+
+    @property
+    def restored(self) -> Mapping[int, int]:
+        """As in ``regions.Unprotected``."""
+        return self.regions.restored if self._has_regions else {}
 
     def is_final(self, handler: Handler | None) -> bool:
         """Whether it is the compiler's own last handler of a generator."""
@@ -83,6 +91,31 @@ class Coverage:
         return self._of_statement(unit, self.at(unit)) if self.handlers else None
 
     def _of_statement(self, unit: int, covering: Handler | None) -> Handler | None:
+        if unit in self._peculiar:
+            return self._of_peculiar(unit, covering)
+        key = self._between(unit), -1 if covering is None else covering.start
+        known = self._usual.get(key)
+        if known is None:
+            known = self._usual[key] = self._of_all_like(unit, covering)
+        return known[0] if known else self._body_around(unit, covering) or covering or self.final
+
+    def _of_all_like(self, unit: int, covering: Handler | None) -> tuple[Handler | None] | tuple[()]:
+        """What is around ``unit`` and all others on the same lines in the same handler; nothing where they differ."""
+        inner = self._body_at(unit, covering)
+        is_one = len({handler.target for handler in self._innermost_at(unit)}) < 2
+        if self._unused or not is_one or (inner is not None and inner.depth):
+            return ()
+        return (inner or covering or self.final,)
+
+    @cached_property
+    def _peculiar(self) -> frozenset[int]:
+        """The code units where more counts than in which lines and in which handler they are."""
+        found = {*self._entries, *_PECULIAR.positions(self.raw[::2])}
+        if self._has_regions:
+            found.update(self.regions.covered, self.regions.restored)
+        return frozenset(found)
+
+    def _of_peculiar(self, unit: int, covering: Handler | None) -> Handler | None:
         entered = self._entries.get(unit)
         if self._has_regions:
             regions = self.regions
@@ -96,7 +129,7 @@ class Coverage:
             return self._around(covering, self._depth(unit) - 1)
         if self.raw[2 * unit] == _POP_EXCEPT:
             return self._cleanup_left(unit) or covering or self.final
-        body = self._fitting(self._body_at(unit, covering) or self._empty_body_at(unit), unit, covering)
+        body = self._body_around(unit, covering)
         if body is not None:
             return body
         if covering is None and self.raw[2 * unit] == _NOP:
@@ -105,18 +138,17 @@ class Coverage:
                 return self._around(self.at(inner.target), inner.depth) or self.final
         return covering or self.final
 
-    def _fitting(self, found: Handler | None, unit: int, covering: Handler | None) -> Handler | None:
-        """``found``, or what is around it, if the stack at ``unit`` has on it what that handler needs.
+    def _body_around(self, unit: int, covering: Handler | None) -> Handler | None:
+        """The handler of the innermost ``try`` whose body ``unit`` is in, or what is around it, if the stack there has
+        on it what that handler needs; None where ``covering`` is inside of it.
 
-        It has not where a ``break`` or ``continue`` in a ``finally`` has given up what was pending, or a ``return``
-        has taken loops and handled exceptions from below its value.
+        The stack has not where a ``break`` or ``continue`` in a ``finally`` has given up what was pending, or a
+        ``return`` has taken loops and handled exceptions from below its value.
         """
-        if found is None or found is covering:
+        found = self._body_at(unit, covering) or self._empty_body_at(unit)
+        if found is None or not found.depth:
             return found
-        if not found.depth:
-            return found
-        depth = self._depth(unit)
-        return self._around(found, self._kept(found, unit) if depth else 0)
+        return self._around(found, self._kept(found, unit) if self._depth(unit) else 0)
 
     def _kept(self, handler: Handler, unit: int) -> int:
         """How many of the values on the stack at ``unit`` are those that there are in the range of ``handler``."""
@@ -137,8 +169,7 @@ class Coverage:
 
         The lines of a body are those from the first that the handler covers to the one before the handler's own.
         """
-        line = self._lines[unit]
-        copies = self._innermost_at(line) if line is not None else []
+        copies = self._innermost_at(unit)
         if not copies:
             return None
         before = [handler for handler in copies if handler.start <= unit]
@@ -148,15 +179,20 @@ class Coverage:
         around = {handler.target for handler in self._outwards(found)} - {found.target}
         return found if covering.target in around else None
 
-    def _innermost_at(self, line: int) -> list[Handler]:
-        """The ranges of the innermost ``try`` whose body a line is in, one for each copy of the body."""
-        between = bisect_right(self._limits, line)
+    def _innermost_at(self, unit: int) -> list[Handler]:
+        """The ranges of the innermost ``try`` whose body the line of ``unit`` is in, one for each copy of the body."""
+        between = self._between(unit)
         found = self._copies.get(between)
         if found is None:
+            line = self.lines[unit] or 0
             bodies = [body for body in self._bodies if body[0] <= line < body[1]]
             first = max((body[0] for body in bodies), default=0)
             found = self._copies[between] = [handler for start, _, handler in bodies if start == first]
         return found
+
+    def _between(self, unit: int) -> int:
+        """A number for the lines between two limits of bodies that the line of ``unit`` is one of; 0 is in no body."""
+        return bisect_right(self._limits, self.lines[unit] or 0)
 
     @cached_property
     def _limits(self) -> list[int]:
@@ -171,7 +207,7 @@ class Coverage:
         """
         firsts: dict[int, int] = {}
         for handler in self.handlers:
-            lines = [*filter(None, self._lines[handler.start : handler.end])]
+            lines = [*filter(None, self.lines[handler.start : handler.end])]
             if lines:
                 first = min(lines)
                 for one in self._outwards(handler):
@@ -186,7 +222,7 @@ class Coverage:
 
     def _first_line(self, unit: int) -> int:
         """The line of the first instruction from ``unit`` on that has one, or 0."""
-        return next(filter(None, islice(self._lines, unit, None)), 0)
+        return next(filter(None, islice(self.lines, unit, None)), 0)
 
     def _empty_body_at(self, unit: int) -> Handler | None:
         """The handler of a ``try`` that its first statement, the one at ``unit``, leaves: it covers nothing.
@@ -194,7 +230,7 @@ class Coverage:
         The line of such a handler is the next one that has code.
         """
         unused = self._unused
-        line = self._lines[unit] if unused else None
+        line = self.lines[unit] if unused else None
         if line is None:
             return None
         following = self._line_after(line)
@@ -215,7 +251,7 @@ class Coverage:
 
     @cached_property
     def _lines_with_code(self) -> list[int]:
-        return sorted(set(filter(None, self._lines)))
+        return sorted(set(filter(None, self.lines)))
 
     @cached_property
     def _unused(self) -> dict[int, list[int]]:
@@ -256,7 +292,7 @@ class Coverage:
         return stack_depths(self.code)
 
     @cached_property
-    def _lines(self) -> list[int | None]:
+    def lines(self) -> list[int | None]:
         """The line of each code unit."""
         return lines_by_unit(self.code)
 

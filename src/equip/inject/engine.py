@@ -20,6 +20,7 @@ from equip.inject.compiling import Bound, bind, parsed, private_names
 from equip.inject.flow import AT, Spot, spots_of_line
 from equip.inject.light import find_light, use_of
 from equip.inject.lightlinking import LightLinking
+from equip.inject.lines import listed
 from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
@@ -37,6 +38,7 @@ from equip.inject.variables import (
 _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
+_LINENO = JoinPoint.LINENO
 _rank = itemgetter(0)
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
 
@@ -86,9 +88,9 @@ class _Around:
 def check_place(insertion: Insertion, target: Target) -> None:
     """Raise ``JoinPointError`` where the join point does not exist in the target."""
     location = insertion.location
-    if (location is JoinPoint.BEFORE or location is JoinPoint.AFTER) and target.is_function:
+    if location is _LINENO and type(insertion.lineno) is int and insertion.lineno in target.encounters:
         return
-    if location is JoinPoint.LINENO and type(insertion.lineno) is int and insertion.lineno in target.encounters:
+    if (location is JoinPoint.BEFORE or location is JoinPoint.AFTER) and target.is_function:
         return
     if location is JoinPoint.BLOCK or location is JoinPoint.EDGE:
         _check_flow(insertion, target)
@@ -396,7 +398,7 @@ class _Injection:
     def _spots(self, insertion: Insertion) -> list[Spot]:
         if insertion.location is JoinPoint.LINENO:
             assert insertion.lineno is not None
-            return spots_of_line(self.target.encounters[insertion.lineno])
+            return spots_of_line(listed(insertion.lineno, self.target.encounters[insertion.lineno]))
         return self.target.flow.find(insertion.place)
 
     def _separated(self) -> list[tuple[tuple[int, int], Edit]]:

@@ -20,7 +20,7 @@ in it has raised. Code goes behind them. Blocks of the prologue have their code 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -348,7 +348,7 @@ class FlowPlaces:
         return f"the edge from {source} to {target} ({edge.kind.value}) of {self.name}"
 
 
-def spots_of_line(found: Sequence[Encounter]) -> list[Spot]:
+def spots_of_line(found: Iterable[Encounter]) -> list[Spot]:
     """The encounters of a line with their ranks.
 
     A jump can be a place of its own line and carry the snippets of the line that it goes to: first the one.

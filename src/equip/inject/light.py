@@ -35,7 +35,7 @@ class Light:
     That is what most instrumentation asks for; everything else takes ``engine._Injection``.
     """
 
-    __slots__ = ("_bounds", "_shared", "part_of", "parts", "record")
+    __slots__ = ("_bounds", "_shared", "is_one_at_lines", "part_of", "parts", "record")
 
     def __init__(self, bounds: Sequence[Bound], marks: Marks) -> None:
         """``bounds`` in the order in which they were asked for, at lines each once."""
@@ -57,6 +57,8 @@ class Light:
             [[use_of(one, one.compiled.template, one.symbols, marks) for one in part] for part in together]
         )
         """What goes together: at the entry, at a return, and each thing that is at lines."""
+        self.is_one_at_lines = len(bounds) == len(at_lines) == 1
+        """Whether there is one thing only, and that at lines."""
         self.part_of = {kind_of(bound.insertion): part for part, bound in enumerate(at_lines, 2)}
         """The place in ``parts`` of what is at lines."""
         self.record = marks.record()
@@ -190,9 +192,13 @@ def find_light(
     """What the insertions come to, if they are of that kind. Does not look whether the lines exist."""
     if not target.is_function or has_record(target.code):
         return None
-    if _LINENO in [one[0] for one in insertions]:
+    kinds = [*map(kind_of, insertions)]
+    if kinds[0][0] is _LINENO and kinds.count(kinds[0]) == len(kinds):
+        insertions, kinds = insertions[:1], kinds[:1]
+    elif _LINENO in [kind[0] for kind in kinds]:
         insertions = _once_at_lines(insertions)
-    key = (target.scope_key, *map(kind_of, insertions))
+        kinds = [*map(kind_of, insertions)]
+    key = (target.scope_key, *kinds)
     known = _known.get(key)
     found = None
     if known is not None and target.sees_as_global(known.names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from types import CodeType
 
@@ -13,6 +14,7 @@ from equip.code.exceptions import Handler
 from equip.code.linker import link, replaced
 from equip.code.pools import Pools
 from equip.inject import places
+from equip.inject.lines import listed
 from equip.inject.light import Light, kind_of, light_for
 from equip.inject.request import Insertion
 from equip.inject.target import Target
@@ -124,15 +126,16 @@ def _rows_at_lines(target: Target, light: Light, insertions: Sequence[Insertion]
     found: list[Row] = []
     elsewhere: list[Row] = []
     early: list[Row] = []
-    for lineno, part in zip(map(_LINE, insertions), map(light.part_of.get, map(kind_of, insertions)), strict=True):
+    parts = repeat(2) if light.is_one_at_lines else map(light.part_of.get, map(kind_of, insertions))
+    for lineno, part in zip(map(_LINE, insertions), parts, strict=False):
         if part is None:
             continue
-        plain = table.plain.get(lineno)
-        if plain is not None:
-            covered = INHERIT if coverage is None else coverage.there(plain, plain)
-            found.append((plain, part, None, covered, upper, lineno))
+        there = table[lineno]
+        if type(there) is int:
+            covered = INHERIT if coverage is None else coverage.there(there, there)
+            found.append((there, part, None, covered, upper, lineno))
             continue
-        for at, place, ways, line, is_early in table[lineno]:
+        for at, place, ways, line, is_early in listed(lineno, there):
             covered = INHERIT if coverage is None else coverage.there(at, place)
             row = at, part, ways, covered, upper, line or default
             (early if is_early else found if at == place else elsewhere).append(row)

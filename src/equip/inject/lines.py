@@ -14,16 +14,18 @@ An exception comes from the instruction that raised it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from operator import itemgetter
 from types import CodeType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from equip import isa
-from equip.code import exceptions
 from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.exceptions import Handler
+from equip.code.instruction import lines_by_unit
 from equip.code.sites import Jump, find_jumps
+from equip.inject.coverage import Coverage
 
 _NO_CANDIDATES = isa.ops("RESUME END_FOR END_SEND END_ASYNC_FOR") | isa.ops("POP_ITER")
 _SEND = isa.OP["SEND"]
@@ -50,44 +52,27 @@ class Encounter(NamedTuple):
     """Whether the line begins before ``place``, which is the first instruction that it can stand at."""
 
 
-class Encounters(Mapping[int, Sequence[Encounter]]):
-    """The encounters of each line of a code object, by line.
-
-    Most lines are encountered at one place, by whatever comes to it. Of these there is the place only, in ``plain``:
-    a large program has hundreds of thousands.
-    """
-
-    __slots__ = ("_others", "plain")
-
-    def __init__(self, plain: dict[int, int], others: dict[int, list[Encounter]]) -> None:
-        self.plain = plain
-        self._others = others
-
-    def __getitem__(self, line: int) -> Sequence[Encounter]:
-        at = self.plain.get(line)
-        return self._others[line] if at is None else [Encounter(at, at, None, line)]
-
-    def __contains__(self, line: object) -> bool:
-        return line in self.plain or line in self._others
-
-    def __iter__(self) -> Iterator[int]:
-        yield from self.plain
-        yield from self._others
-
-    def __len__(self) -> int:
-        return len(self.plain) + len(self._others)
+Encounters: TypeAlias = dict[int, int | list[Encounter]]
+"""The encounters of each line of a code object, by line. Most lines are encountered at one place, by whatever comes to
+it: of these there is the place only, since a large program has hundreds of thousands."""
 
 
-def encounters(code: CodeType, restored: Mapping[int, int]) -> Encounters:
-    """The encounters of every line of ``code``; ``restored`` as in ``regions.Unprotected``."""
-    return _Lines(code).encounters(restored)
+def encounters(code: CodeType, coverage: Coverage | None) -> Encounters:
+    """The encounters of every line of ``code``; ``coverage`` is that of the same code, None where it has no handlers."""
+    return _Lines(code, coverage).encounters()
+
+
+def listed(line: int, found: int | list[Encounter]) -> list[Encounter]:
+    """What ``Encounters`` have for a line as a list."""
+    return [Encounter(found, found, None, line)] if type(found) is int else found  # type: ignore[return-value]
 
 
 class _Lines:
     """Positions are code units, those of instructions the ones of their first prefix."""
 
-    def __init__(self, code: CodeType) -> None:
+    def __init__(self, code: CodeType, coverage: Coverage | None) -> None:
         self.code = code
+        self.coverage = coverage
         self.raw = raw = code.co_code
         self.opcodes = raw[::2]
         self.first = self.opcodes.index(isa.RESUME)
@@ -98,14 +83,12 @@ class _Lines:
             if jump.opcode not in isa.COMPANION_JUMPS:
                 self.jumps_to.setdefault(jump.target, []).append(jump)
         self.handlers_to: dict[int, list[Handler]] = {}
-        if code.co_exceptiontable:
-            for handler in exceptions.decode(code.co_exceptiontable):
-                self.handlers_to.setdefault(handler.target, []).append(handler)
-        self.line_of: list[int | None] = []
-        """The line of each code unit."""
+        for handler in coverage.handlers if coverage is not None else ():
+            self.handlers_to.setdefault(handler.target, []).append(handler)
         self.others: dict[int, None] = {}
         """The instructions that more than what falls through can come to, or of which it is not clear."""
-        self._find_arrivals()
+        if self.jumps or self.handlers_to:
+            self._find_arrivals()
 
     def _find_arrivals(self) -> None:
         """The instructions to which something jumps, or at which an exception arrives."""
@@ -113,8 +96,6 @@ class _Lines:
         if isa.LINE_EVENTS_AT_CANDIDATES:
             arrivals += self._behind_companions()
             arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
-        elif self.body < len(self.opcodes):
-            arrivals.append(self.body)
         for at in arrivals:
             if at > self.first:
                 self.others[at] = None
@@ -151,55 +132,43 @@ class _Lines:
 
     # -- lines -------------------------------------------------------------------------------------------
 
-    def encounters(self, restored: Mapping[int, int]) -> Encounters:
-        plain, again = self._fallen_into()
-        others: dict[int, list[Encounter]] = {}
+    @cached_property
+    def line_of(self) -> list[int | None]:
+        """The line of each code unit."""
+        return lines_by_unit(self.code) if self.coverage is None else self.coverage.lines
 
-        def listed(line: int) -> list[Encounter]:
-            there = others.get(line)
-            if there is None:
-                at = plain.pop(line, None)
-                there = others[line] = [] if at is None else [Encounter(at, at, None, line)]
-            return there
-
-        for line, at in again:
-            listed(line).append(Encounter(at, at, None, line))
-        line_of = self.line_of
+    def encounters(self) -> Encounters:
+        found = self._fallen_into()
         for at in sorted(self.others):
-            found = line_of[at]
-            if found is None:
+            line = self.line_of[at]
+            if line is None:
                 continue
-            here = self._ways(at, found)
+            here = self._ways(at, line)
             if here is None:
-                if found not in plain and found not in others:
-                    plain[found] = at
-                    continue
-                here = [Encounter(at, at, None, found)]
-            if here:
-                there = listed(found)
+                _add(found, line, at)
+            elif here:
+                there = found[line] = listed(line, found.get(line, []))
                 there += here
                 there.sort(key=_place)
+        restored = {} if self.coverage is None else self.coverage.restored
         if restored:
-            for line in [line for line, at in plain.items() if at in restored]:
-                listed(line)
-            for there in others.values():
+            for line, place in found.items():
+                there = listed(line, place)
                 for i, one in enumerate(there):
                     if one.place in restored:
                         moved = restored[one.place]
                         there[i] = Encounter(moved, moved, FALLTHROUGH, one.line_there, early=True)
-        return Encounters(plain, others)
+                        found[line] = there
+        return found
 
-    def _fallen_into(self) -> tuple[dict[int, int], list[tuple[int, int]]]:
-        """Where a line begins and nothing but what falls through comes: the first place of each line, and the line and
-        place of the others. Finds the line of each unit."""
-        plain: dict[int, int] = {}
-        again: list[tuple[int, int]] = []
-        line_of, opcodes, others, body = self.line_of, self.opcodes, self.others, self.body
+    def _fallen_into(self) -> Encounters:
+        """The encounters where a line begins and nothing but what falls through comes. Notes places in ``others``."""
+        found: Encounters = {}
+        opcodes, others, body = self.opcodes, self.others, self.body
         leaving, loop_end = isa.NO_FALLTHROUGH, isa.LOOP_END
         doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
         current: int | None = None
         for start, end, line in self.code.co_lines():
-            line_of += [line] * ((end - start) >> 1)
             at = start >> 1
             if at < body:
                 if end <= 2 * body:
@@ -227,11 +196,11 @@ class _Lines:
                 before -= 1
             if opcodes[before] in leaving:
                 continue
-            if line in plain:
-                again.append((line, at))
+            if line in found:
+                _add(found, line, at)
             else:
-                plain[line] = at
-        return plain, again
+                found[line] = at
+        return found
 
     def _candidate(self, at: int, end: int) -> int | None:
         """The first instruction from ``at`` on, before ``end``, that can carry the event."""
@@ -332,6 +301,17 @@ class _Lines:
         if not isa.LINE_EVENTS_AT_CANDIDATES:
             return at < unit and self._opcode(at) != _SEND
         return isa.THROW_RESUMES and self.opcodes[unit] in (_YIELD, isa.RESUME)
+
+
+def _add(found: Encounters, line: int, at: int) -> None:
+    """Add a place of a line to which whatever comes encounters it."""
+    known = found.get(line)
+    if known is None:
+        found[line] = at
+        return
+    there = found[line] = listed(line, known)
+    there.append(Encounter(at, at, None, line))
+    there.sort(key=_place)
 
 
 def _extend(ranges: list[tuple[int, int]], start: int, end: int) -> None:

@@ -38,8 +38,8 @@ class ModuleInjector:
 
     def check(self, path: CodePath, insertion: Insertion) -> None:
         """Raise ``SnippetError`` or ``JoinPointError`` for what can be told from this insertion alone."""
-        target = self._target(path)
-        source, location, suppress = insertion.source, insertion.location, insertion.suppress
+        target = self._targets.get(path) or self._target(path)
+        location, source, _, suppress, *_ = insertion
         key = (target.scope_key, location, suppress, source)
         if key in _sound:
             if location in _PLACED:
@@ -90,7 +90,7 @@ class ModuleInjector:
             code = self.code
             if path:
                 around = self._target(path[:-1])
-                code, enclosing = child_at(around.code, path[-1]), (*around.enclosing, around.code)
+                code, enclosing = child_at(around.code, path[-1]), around.enclosing_below
                 in_function = around.in_function or around.is_function
             found = self._targets[path] = Target(
                 code,

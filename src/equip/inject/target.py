@@ -4,13 +4,13 @@ from __future__ import annotations
 import __future__
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING
 
 from equip import isa
-from equip.analysis.regions import has_regions, own_locals
+from equip.analysis.regions import own_locals
 from equip.code.instruction import parameter_count
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
@@ -88,6 +88,11 @@ class Target:
         """What compiling a snippet depends on, names aside."""
         self.bound: dict[object, object] = {}
         """What snippets were bound to it already (``compiling.bind``)."""
+
+    @cached_property
+    def enclosing_below(self) -> Sequence[CodeType]:
+        """``enclosing`` of what is directly inside it."""
+        return (*self.enclosing, self.code)
 
     @property
     def is_generator(self) -> bool:
@@ -240,11 +245,7 @@ class Target:
     @cached_property
     def encounters(self) -> Encounters:
         """Where each line of it is encountered, by line."""
-        return encounters(self.code, self._restored)
-
-    @property
-    def _restored(self) -> Mapping[int, int]:
-        return self.coverage.regions.restored if has_regions(self.code) else {}
+        return encounters(self.code, self.coverage if self.code.co_exceptiontable else None)
 
     @cached_property
     def coverage(self) -> Coverage:
@@ -256,7 +257,7 @@ class Target:
         """Its basic blocks and edges as places. Raises ``InvalidCodeError``."""
         from equip.inject.flow import FlowPlaces
 
-        return FlowPlaces(self.code, str(self), self._restored)
+        return FlowPlaces(self.code, str(self), self.coverage.restored)
 
     def encloses(self, name: str) -> CodeType | None:
         """The function around this one of which ``name`` is a variable, or None."""

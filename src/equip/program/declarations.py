@@ -204,8 +204,10 @@ class ModuleDeclaration(Declaration):
     def functions(self) -> tuple[MethodDeclaration, ...]:
         return self._children_of(MethodDeclaration)
 
-    def add(self, path: CodePath, insertion: Insertion) -> None:
-        """Ask for ``insertion`` in the code object that ``path`` names."""
+    def ask(self, path: CodePath, insertion: Insertion) -> None:
+        """Ask for ``insertion`` in the code object that ``path`` names. Raises ``SnippetError`` or ``JoinPointError`` for
+        what can be told from it alone, and has then asked for nothing."""
+        self.injector.check(path, insertion)
         there = self.plan.get(path)
         if there is None:
             self.plan[path] = [insertion]

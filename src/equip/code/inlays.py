@@ -1,0 +1,128 @@
+"""Location tables of many code objects, into which the same few things go at many places.
+
+A program repeats itself: what an entry of a table becomes when something is put into it is remembered by the bytes of
+the entry. What it becomes is said by ``locations.splice``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate, chain, compress, count, pairwise
+from operator import eq, ne, sub
+
+from equip.code.locations import Cut, Piece, heads_of, is_told_by, splice, starts_of
+
+_KEPT = 256
+
+
+class Inlay:
+    """Pieces that go in together. Made by ``inlay_of``; told apart by identity."""
+
+    __slots__ = ("_inside", "in_front", "pieces")
+
+    def __init__(self, pieces: tuple[Piece, ...]) -> None:
+        self.pieces = pieces
+        self.in_front: dict[bytes, bytes] = {}
+        """How an entry begins, up to its columns, to the same with the pieces in front."""
+        self._inside: dict[tuple[int, bytes], tuple[bytes, bytes]] = {}
+        """So many code units and how the entry begins, to this in front of the pieces, and to these and what is behind
+        them; each up to the columns."""
+
+    def put_into(self, entry: bytes, at: int) -> tuple[int, bytes]:
+        """How many of the first bytes of an entry are to be replaced, and by what, so that it has the pieces behind
+        ``at`` of its code units."""
+        for length in (2, 3):
+            begin = entry[:length]
+            if at == 0 and begin in self.in_front:
+                return length, self.in_front[begin]
+            if is_told_by(begin) and not any(isinstance(piece, int) for piece in self.pieces):
+                if at == 0:
+                    self.in_front[begin] = splice(begin, [Cut(0, self.pieces)])
+                    return length, self.in_front[begin]
+                found = self._inside.get((at, begin))
+                if found is None:
+                    both = splice(begin, [Cut(at, self.pieces)])
+                    found = self._inside[at, begin] = both[:length], both[length:]
+                columns = entry[length:]
+                return len(entry), found[0] + columns + found[1] + columns
+        return len(entry), splice(entry, [Cut(at, self.pieces)])
+
+
+_inlays: dict[tuple[Piece, ...], Inlay] = {}
+
+
+def inlay_of(pieces: tuple[Piece, ...]) -> Inlay:
+    """The inlay for these pieces, the same one as before unless that is long ago."""
+    found = _inlays.get(pieces)
+    if found is None:
+        if len(_inlays) >= _KEPT:
+            _inlays.clear()
+        found = _inlays[pieces] = Inlay(pieces)
+    return found
+
+
+def splice_all(
+    linetables: Sequence[bytes],
+    bases: Sequence[int],
+    places: Sequence[int],
+    inlays: Sequence[Inlay],
+    firsts: Sequence[int],
+) -> list[bytes]:
+    """``locations.splice`` for the tables of code objects that lie one behind the other, from code unit ``bases[i]``
+    each.
+
+    Inlays go in at ``places``, code units of the whole in order, each once; ``places[firsts[i] : firsts[i + 1]]`` are
+    those in table i.
+    """
+    whole = b"".join(linetables)
+    starts, heads = starts_of(whole), heads_of(whole)
+    ends = [*accumulate(map(len, linetables), initial=0)]
+    if [starts[bisect_left(heads, at)] for at in ends] != list(bases):
+        return _one_by_one(linetables, bases, places, inlays, firsts)
+    holders = [bisect_right(starts, at) - 1 for at in places]
+    begins = [*map(heads.__getitem__, holders)]  # what is replaced at each place: from here, in bytes
+    behinds = [begin + 2 for begin in begins]  # to here
+    news = [inlay.in_front.get(whole[begin : begin + 2]) for inlay, begin in zip(inlays, begins, strict=True)]  # by this
+    for i in _unusual(places, holders, starts, news):
+        holder = holders[i]
+        start, begin = starts[holder], begins[i]
+        entry = whole[begin : heads[holder + 1]]
+        first = i
+        while first and holders[first - 1] == holder:
+            first -= 1
+            behinds[first], news[first] = begin, b""  # goes into the same entry, together with this one
+        if first < i:
+            length, new = len(entry), splice(entry, [Cut(places[j] - start, inlays[j].pieces) for j in range(first, i + 1)])
+        else:
+            length, new = inlays[i].put_into(entry, places[i] - start)
+        behinds[i], news[i] = begin + length, new
+    between = [whole[start:end] for start, end in zip([0, *behinds], [*begins, len(whole)], strict=True)]
+    spliced = b"".join(chain.from_iterable(zip(between, [*news, b""], strict=True)))
+    growth = [*accumulate(map(sub, map(len, news), map(sub, behinds, begins)), initial=0)]
+    return [spliced[start:end] for start, end in pairwise([at + growth[i] for at, i in zip(ends, firsts, strict=True)])]
+
+
+def _unusual(
+    places: Sequence[int], holders: Sequence[int], starts: Sequence[int], news: Sequence[bytes | None]
+) -> list[int]:
+    """The numbers of the places that are not where an entry begins of which it is known what becomes of it."""
+    found = {*compress(count(), map(ne, map(starts.__getitem__, holders), places))}  # inside of an entry
+    found.update(compress(count(1), map(eq, holders, holders[1:])))  # not the first in an entry
+    if None in news:
+        found.update(i for i, new in enumerate(news) if new is None)
+    return sorted(found)
+
+
+def _one_by_one(
+    linetables: Sequence[bytes],
+    bases: Sequence[int],
+    places: Sequence[int],
+    inlays: Sequence[Inlay],
+    firsts: Sequence[int],
+) -> list[bytes]:
+    """``splice_all`` where one of the tables is not as long as its code."""
+    return [
+        splice(table, [Cut(places[i] - base, inlays[i].pieces) for i in range(first, last)])
+        for table, base, (first, last) in zip(linetables, bases, pairwise(firsts), strict=False)
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dis
+from itertools import dropwhile
+from operator import itemgetter
 from types import CodeType
 
 import equip
@@ -10,6 +12,7 @@ from bench.corpus import Module
 
 TITLE = "equip: a fragment at every line"
 GOAL = 1.3
+_LINE = itemgetter(2)
 _RESUME, _CACHE = dis.opmap["RESUME"], dis.opmap["CACHE"]
 
 
@@ -26,7 +29,9 @@ def lines_of(code: CodeType) -> dict[int, None]:
     body = opcodes.index(_RESUME) + 1
     while opcodes[body] == _CACHE:
         body += 1
-    return {line: None for _, end, line in code.co_lines() if line is not None and end > 2 * body}
+    lines = dict.fromkeys(map(_LINE, dropwhile(lambda span: span[1] <= 2 * body, code.co_lines())))
+    lines.pop(None, None)
+    return lines
 
 
 def run(modules: list[Module]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from types import CodeType
 
 from equip import isa
+from equip.code.locations import unit_count
 from equip.errors import InvalidCodeError
 
 
@@ -41,12 +44,27 @@ class Instruction:
         return f"{self.offset:>6} {self.opname}{shown}"
 
 
-def lines_by_unit(code: CodeType) -> list[int | None]:
-    """The line of each code unit."""
+def lines_by_unit(spans: Iterable[tuple[int, int, int | None]]) -> list[int | None]:
+    """The line of each code unit; ``spans`` as ``line_spans`` finds them."""
     found: list[int | None] = []
-    for start, end, line in code.co_lines():
-        found += [line] * ((end - start) // 2)
+    for start, end, line in spans:
+        found += [line] * ((end - start) >> 1)
     return found
+
+
+def line_spans(code: CodeType) -> Iterable[tuple[int, int, int | None]]:
+    """``co_lines``, with neighbours on the same line as one."""
+    if isa.LINES_IN_ONE_SPAN:
+        return code.co_lines()
+    starts: list[int] = []
+    lines: list[int | None] = []
+    for line, spans in groupby(code.co_lines(), _line):
+        starts.append(next(spans)[0])
+        lines.append(line)
+    return zip(starts, [*starts[1:], 2 * unit_count(code.co_linetable)], lines, strict=True)
+
+
+_line: Callable[[tuple[int, int, int | None]], int | None] = itemgetter(2)
 
 
 _VARARGS, _VARKEYWORDS = 4, 8
@@ -73,7 +91,7 @@ def instructions(code: CodeType) -> tuple[Instruction, ...]:
 
 def iter_instructions(code: CodeType) -> Iterator[Instruction]:
     raw = code.co_code
-    lines = lines_by_unit(code)
+    lines = lines_by_unit(line_spans(code))
     slots = slot_names(code)
     index = 0
     count = len(raw) // 2

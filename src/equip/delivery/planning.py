@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from equip.errors import EquipWarning
 from equip.inject.request import Plan
@@ -22,15 +23,17 @@ class Visitor(Protocol):
 def as_visitors(visitor: Visitor | Iterable[Visitor]) -> tuple[Visitor, ...]:
     """One visitor or several as a tuple. Raises ``TypeError`` for anything else."""
     given: Sequence[object] = tuple(visitor) if isinstance(visitor, (list, tuple)) else (visitor,)
+    found: list[Visitor] = []
     for one in given:
         if isinstance(one, type):
             raise TypeError(f"{one.__name__} is a class: pass an instance of it, {one.__name__}()")
-        if not isinstance(one, Visitor):
+        if not (_has_methods_of(type(one), Visitor) or isinstance(one, Visitor)):
             raise TypeError(
                 f"{one!r} is no visitor: derive from equip.MethodVisitor, ClassVisitor, ModuleVisitor, "
                 "BytecodeVisitor or BlockVisitor"
             )
-    return tuple(one for one in given if isinstance(one, Visitor))
+        found.append(cast(Visitor, one))
+    return tuple(found)
 
 
 @runtime_checkable
@@ -58,14 +61,25 @@ class Portable(Protocol):
         """Have matched what ``memory`` says, too."""
 
 
+def is_matching(visitor: Visitor) -> TypeGuard[Matching]:
+    """Whether a visitor is ``Matching``."""
+    return _has_methods_of(type(visitor), Matching)
+
+
+@lru_cache(maxsize=64)
+def _has_methods_of(kind: type, protocol: type) -> bool:
+    """Whether a class has what the protocol asks for. To look at each instance for it is dear until 3.12."""
+    return issubclass(kind, protocol)
+
+
 def begun(visitors: Iterable[Visitor]) -> tuple[Visitor, ...]:
     """The visitors for one delivery."""
-    return tuple(one.begin() if isinstance(one, Matching) else one for one in visitors)
+    return tuple([one.begin() if is_matching(one) else one for one in visitors])
 
 
 def complaints(visitors: Iterable[Visitor]) -> list[str]:
     """What those visitors have to complain of that matched nothing."""
-    return [found for one in visitors if isinstance(one, Matching) and (found := one.complaint())]
+    return [found for one in visitors if is_matching(one) and (found := one.complaint())]
 
 
 def warn_of_idle(visitors: Iterable[Visitor], stacklevel: int) -> None:

@@ -14,7 +14,7 @@ from equip.analysis.regions import Unprotected, has_regions, unprotected
 from equip.code import exceptions
 from equip.code.edit import INHERIT, Inherit
 from equip.code.exceptions import Handler
-from equip.code.instruction import lines_by_unit
+from equip.code.instruction import line_spans, lines_by_unit
 from equip.code.linker import stop_iteration_handler
 
 _NOP = isa.OP["NOP"]
@@ -294,7 +294,7 @@ class Coverage:
     @cached_property
     def lines(self) -> list[int | None]:
         """The line of each code unit."""
-        return lines_by_unit(self.code)
+        return lines_by_unit(line_spans(self.code))
 
     def _around(self, handler: Handler | None, depth: int) -> Handler | None:
         """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""

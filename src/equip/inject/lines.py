@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 from equip import isa
 from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.exceptions import Handler
-from equip.code.instruction import lines_by_unit
+from equip.code.instruction import line_spans, lines_by_unit
 from equip.code.sites import Jump, find_jumps
 from equip.inject.coverage import Coverage
 
@@ -75,6 +75,7 @@ class _Lines:
         self.coverage = coverage
         self.raw = raw = code.co_code
         self.opcodes = raw[::2]
+        self.spans = [*line_spans(code)]
         self.first = self.opcodes.index(isa.RESUME)
         self.body = self.first + 1 + isa.CACHES[isa.RESUME]
         self.jumps = find_jumps(raw)
@@ -135,7 +136,7 @@ class _Lines:
     @cached_property
     def line_of(self) -> list[int | None]:
         """The line of each code unit."""
-        return lines_by_unit(self.code) if self.coverage is None else self.coverage.lines
+        return lines_by_unit(self.spans) if self.coverage is None else self.coverage.lines
 
     def encounters(self) -> Encounters:
         found = self._fallen_into()
@@ -168,7 +169,7 @@ class _Lines:
         leaving, loop_end = isa.NO_FALLTHROUGH, isa.LOOP_END
         doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
         current: int | None = None
-        for start, end, line in self.code.co_lines():
+        for start, end, line in self.spans:
             at = start >> 1
             if at < body:
                 if end <= 2 * body:
@@ -218,7 +219,8 @@ class _Lines:
         falls = self.opcodes[before] not in isa.NO_FALLTHROUGH
         falling = falls and self._fires_falling(at, before, line)
         jumps = self.jumps_to.get(at, ())
-        firing = [jump for jump in jumps if self._fires_jumping(at, jump, line)]
+        line_of = self.line_of
+        firing = [jump for jump in jumps if line_of[jump.at] != line or self._fires_on_line(at, jump)]
         raises: tuple[tuple[int, int], ...] = ()
         all_raise = True
         if at in self.handlers_to:
@@ -268,11 +270,11 @@ class _Lines:
         """The FOR_ITER that goes to the code unit ``end`` when it is exhausted."""
         return next((jump for jump in self.jumps if jump.target == end and jump.opcode == _FOR_ITER), None)
 
-    def _fires_jumping(self, at: int, jump: Jump, line: int) -> bool:
-        differs = self.line_of[jump.at] != line
+    def _fires_on_line(self, at: int, jump: Jump) -> bool:
+        """Whether a jump fires that is on the line it goes to."""
         if not isa.LINE_EVENTS_AT_CANDIDATES:
-            return differs or (at < jump.at and self._opcode(at) != _SEND)
-        return differs or jump.opcode in _LOOPS
+            return at < jump.at and self._opcode(at) != _SEND
+        return jump.opcode in _LOOPS
 
     def _raises(
         self, at: int, line: int, handlers: Sequence[Handler]

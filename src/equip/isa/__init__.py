@@ -189,6 +189,9 @@ YIELD_COUNTS_HANDLERS: Final = MINOR == 12
 LINE_EVENTS_AT_CANDIDATES: Final = MINOR >= 12
 """Line events fire at line starts and jump targets, not wherever the line number changes."""
 
+LINES_IN_ONE_SPAN: Final = MINOR >= 12
+"""Whether ``co_lines`` gives neighbours on the same line as one."""
+
 THROW_RESUMES: Final = MINOR >= 13
 """An exception thrown into a suspended frame counts as raised by its RESUME."""
 

@@ -199,7 +199,8 @@ class _Sheet:
         places, bases = self.places, self.bases
         growth, adjusted = self._relaxed()
         bounds = [0, *[2 * at for at in places], len(self.raw)]
-        between = [adjusted[start:end] for start, end in pairwise(bounds)]
+        raw = bytes(adjusted)  # parts of which cost less than those of an array
+        between = [raw[start:end] for start, end in pairwise(bounds)]
         whole = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
         ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
         tables = [code.co_linetable for code, _, _ in self.jobs]
@@ -340,12 +341,12 @@ def _adjusted_jumps(
                 start -= 1
                 arg |= raw[2 * start + 1] << (8 * (at - start))
         end = at + 1 + caches[opcode]
-        before = bisect_right(places, start)
+        before = growth[bisect_right(places, start)]
         target = end + arg if opcode in forward else end - arg
-        behind = bisect_right(places, target) if target in bypassed else bisect_left(places, target)
+        behind = growth[bisect_right(places, target) if target in bypassed else bisect_left(places, target)]
         if before == behind:
             continue
-        arg += abs(growth[behind] - growth[before])
+        arg += abs(behind - before)
         room = at - start
         added = b""
         if prefixes and start in prefixes:
@@ -357,8 +358,9 @@ def _adjusted_jumps(
         if changed is None:
             changed = bytearray(raw)
         changed[2 * at + 1] = arg & 255
-        for unit in range(start, at):
-            changed[2 * unit + 1] = (arg >> (8 * (at - unit))) & 255
+        if start != at:
+            for unit in range(start, at):
+                changed[2 * unit + 1] = (arg >> (8 * (at - unit))) & 255
         if added:
             prefixes[start] = b"".join(
                 bytes((extended, (arg >> (8 * k)) & 255)) for k in range(room, at - start, -1)

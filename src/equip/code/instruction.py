@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from itertools import accumulate
 from types import CodeType
 
 from equip import isa
-from equip.code.locations import unit_count
+from equip.code.locations import has_unknown, unit_count
 from equip.errors import InvalidCodeError
 
 
@@ -53,18 +52,17 @@ def lines_by_unit(spans: Iterable[tuple[int, int, int | None]]) -> list[int | No
 
 
 def line_spans(code: CodeType) -> Iterable[tuple[int, int, int | None]]:
-    """``co_lines``, with neighbours on the same line as one."""
-    if isa.LINES_IN_ONE_SPAN:
+    """``co_lines``, where that is possible for less with neighbours on the same line as one."""
+    if isa.LINES_IN_ONE_SPAN or has_unknown(code.co_linetable):
         return code.co_lines()
-    starts: list[int] = []
-    lines: list[int | None] = []
-    for line, spans in groupby(code.co_lines(), _line):
-        starts.append(next(spans)[0])
-        lines.append(line)
-    return zip(starts, [*starts[1:], 2 * unit_count(code.co_linetable)], lines, strict=True)
+    table = code.co_lnotab  # has no place for what has no line
+    starts = [*accumulate(table[::2], initial=0)]
+    lines = accumulate(map(_SIGNED.__getitem__, table[1::2]), initial=code.co_firstlineno)
+    spans = zip(starts, [*starts[1:], 2 * unit_count(code.co_linetable)], lines, strict=True)
+    return [span for span in spans if span[0] < span[1]]
 
 
-_line: Callable[[tuple[int, int, int | None]], int | None] = itemgetter(2)
+_SIGNED = [*range(128), *range(-128, 0)]
 
 
 _VARARGS, _VARKEYWORDS = 4, 8

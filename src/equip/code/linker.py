@@ -66,24 +66,22 @@ def replaced(
 ) -> CodeType:
     """``code`` with the parts that linking has made; ``children`` and ``last_const`` as for ``link``."""
     consts = pools.consts
-    if children or last_const is not None:
-        consts = list(consts)
-        if children:
-            for index, child in children.items():
-                consts[index] = child
-        if last_const is not None:
-            consts.append(last_const)
+    if children:
+        consts = [*consts]
+        for index, child in children.items():
+            consts[index] = child
+    units, linetable, exceptiontable, stack = new
     frame: dict[str, Any] = (
         {}
         if pools.is_same_frame
         else {"co_varnames": pools.varnames, "co_nlocals": len(pools.varnames), "co_cellvars": pools.cellvars}
     )
     return code.replace(
-        co_code=new.units,
-        co_linetable=new.linetable,
-        co_exceptiontable=new.exceptiontable,
-        co_stacksize=new.stack,
-        co_consts=tuple(consts),
+        co_code=units,
+        co_linetable=linetable,
+        co_exceptiontable=exceptiontable,
+        co_stacksize=stack,
+        co_consts=tuple(consts) if last_const is None else (*consts, last_const),
         co_names=tuple(pools.names),
         **frame,
     )

@@ -30,6 +30,7 @@ _PAYLOAD = bytes(range(128))
 _UNITS = bytes((first & 7) + 1 for first in range(256))
 """The code units that an entry covers, by its first byte."""
 _IS_HEAD = bytes(byte >> 7 for byte in range(256))
+_IS_UNKNOWN = bytes(byte >= 0x80 | _NONE << 3 for byte in range(256))
 _SIGNED_VARINT = re.compile(rb"[\x40-\x7f]*[\x00-\x3f]")
 
 
@@ -312,6 +313,11 @@ def is_told_by(begin: bytes) -> bool:
     if kind in _WITH_VARINT:
         return len(begin) > 1 and _SIGNED_VARINT.fullmatch(begin, 1) is not None
     return len(begin) == 2 and kind != _NONE << 3
+
+
+def has_unknown(linetable: bytes) -> bool:
+    """Whether a table has code units without a line."""
+    return 1 in linetable.translate(_IS_UNKNOWN)
 
 
 def unit_count(linetable: bytes) -> int:

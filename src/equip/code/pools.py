@@ -18,6 +18,9 @@ _PLAIN = (str, bytes, type(None), bool, type(Ellipsis), int)
 _QUIETLY_EQUAL = not sys.flags.bytes_warning
 """Whether comparing text with bytes is no offence (``python -b``)."""
 
+_LOAD_CONST = isa.OP["LOAD_CONST"]
+_LOAD_SMALL_INT = isa.OP.get("LOAD_SMALL_INT", -1)
+_LOAD_COMMON_CONSTANT = isa.OP.get("LOAD_COMMON_CONSTANT", -1)
 _MANY = 16
 """From how many additional constants on they are looked up in an index."""
 
@@ -140,12 +143,12 @@ class Pools(Resolver):
 
     def load_const(self, value: object) -> tuple[int, int]:
         if isa.SMALL_INTS and type(value) is int and 0 <= value <= 255:
-            return isa.OP["LOAD_SMALL_INT"], value
+            return _LOAD_SMALL_INT, value
         if isa.COMMON_CONSTANTS and (value is None or isinstance(value, (bool, str, int))):
             number = isa.COMMON_CONSTANTS.get((type(value), value))
             if number is not None:
-                return isa.OP["LOAD_COMMON_CONSTANT"], number
-        return isa.OP["LOAD_CONST"], self.const(value)
+                return _LOAD_COMMON_CONSTANT, number
+        return _LOAD_CONST, self.const(value)
 
     def add_name(self, name: str) -> int:
         names = self.names

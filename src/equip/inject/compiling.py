@@ -432,7 +432,7 @@ def _scope(snippet: Snippet, target: Target, kinds: Mapping[str, NameKind]) -> S
         class_name=class_name,
         first_parameter=first,
         future_flags=target.future_flags,
-        optimize=target.optimize,
+        optimize=target.setting.optimize,
     )
 
 

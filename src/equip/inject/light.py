@@ -148,8 +148,8 @@ class _Shared:
         values: list[Value]
         if found.keys().isdisjoint(names):
             # The most frequent case: none of the names is there yet.
-            pools.names = [*names, *found]
-            values = list(range(len(names), len(names) + len(found)))
+            pools.names = (*names, *found)
+            values = [*range(len(names), len(names) + len(found))]
         else:
             values = [names.index(name) if name in names else pools.add_name(name) for name in found]
         for opcode, form, value in self._constants:

@@ -11,7 +11,7 @@ from equip.inject.compiling import bind, parsed, private_names
 from equip.inject.engine import check_place, instrument
 from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
 from equip.inject.snippet import parse
-from equip.inject.target import Target
+from equip.inject.target import Setting, Target
 
 _STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
 _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
@@ -31,9 +31,7 @@ class ModuleInjector:
 
     def __init__(self, code: CodeType, *, file_path: str, module_name: str, optimize: int = -1) -> None:
         self.code = code
-        self.file_path = file_path
-        self.module_name = module_name
-        self.optimize = optimize
+        self._setting = Setting(file_path, module_name, optimize)
         self._targets: dict[CodePath, Target] = {}
 
     def check(self, path: CodePath, insertion: Insertion) -> None:
@@ -92,15 +90,7 @@ class ModuleInjector:
                 around = self._target(path[:-1])
                 code, enclosing = child_at(around.code, path[-1]), around.enclosing_below
                 in_function = around.in_function or around.is_function
-            found = self._targets[path] = Target(
-                code,
-                path,
-                enclosing,
-                in_function=in_function,
-                file_path=self.file_path,
-                module_name=self.module_name,
-                optimize=self.optimize,
-            )
+            found = self._targets[path] = Target(code, path, enclosing, in_function, self._setting)
         return found
 
 
@@ -122,7 +112,8 @@ class _Rebuild:
     def rebuilt(self, paths: Sequence[CodePath]) -> CodeType:
         """The module with the insertions; ``paths`` are the code objects that change, each before the one around it."""
         changed: dict[CodePath, dict[int, CodeType]] = {}
-        targets = [self.module._target(path) for path in paths]
+        known, find = self.module._targets.get, self.module._target
+        targets = [known(path) or find(path) for path in paths]
         asked = [self.plan.get(path, ()) for path in paths]
         pending = instrument(zip(targets, asked, strict=True), self.known_globals)
         for path, target, one in zip(paths, targets, pending, strict=True):
@@ -153,7 +144,8 @@ class _Rebuild:
 
 def child_at(code: CodeType, index: int) -> CodeType:
     """The code object that is constant ``index`` of ``code``."""
-    child = code.co_consts[index] if 0 <= index < len(code.co_consts) else None
+    consts = code.co_consts
+    child = consts[index] if 0 <= index < len(consts) else None
     if not isinstance(child, CodeType):
         raise JoinPointError(
             f"{code.co_qualname!r} has no code object as its constant {index}: the plan is for other code"

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from equip import isa
 from equip.analysis.regions import own_locals
@@ -53,6 +53,14 @@ class NameKind(enum.Enum):
     __hash__ = object.__hash__  # members are singletons; Enum's own is dear
 
 
+class Setting(NamedTuple):
+    """What all targets of a module have in common."""
+
+    file_path: str
+    module_name: str
+    optimize: int
+
+
 class Target:
     """One code object of a module. ``enclosing`` are the code objects around it, the module's first."""
 
@@ -65,18 +73,13 @@ class Target:
         code: CodeType,
         path: CodePath,
         enclosing: Sequence[CodeType],
-        *,
         in_function: bool,
-        file_path: str,
-        module_name: str,
-        optimize: int,
+        setting: Setting,
     ) -> None:
         self.code = code
         self.path = path
         self.enclosing = enclosing
-        self.file_path = file_path
-        self.module_name = module_name
-        self.optimize = optimize
+        self.setting = setting
         self.flags = flags = code.co_flags
         self.is_function = bool(flags & _CO_OPTIMIZED)
         self.is_module = not enclosing and not self.is_function
@@ -84,7 +87,7 @@ class Target:
         """Whether a function is around it."""
         self.opcodes = code.co_code[::2]
         """The opcode of each code unit."""
-        self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, optimize)
+        self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, setting.optimize)
         """What compiling a snippet depends on, names aside."""
         self.bound: dict[object, object] = {}
         """What snippets were bound to it already (``compiling.bind``)."""
@@ -117,8 +120,8 @@ class Target:
 
     def __str__(self) -> str:
         what = "module" if not self.enclosing else "function" if self.is_function else "class"
-        name = self.module_name if not self.enclosing else self.code.co_qualname
-        return f"{what} {name!r} ({self.file_path!r}, line {self.code.co_firstlineno})"
+        name = self.setting.module_name if not self.enclosing else self.code.co_qualname
+        return f"{what} {name!r} ({self.setting.file_path!r}, line {self.code.co_firstlineno})"
 
     @property
     def class_name(self) -> str | None:
@@ -136,7 +139,7 @@ class Target:
 
     @cached_property
     def fields(self) -> FieldValues:
-        return FieldValues(self.code, self.file_path, self.module_name, self.class_name)
+        return FieldValues(self.code, self.setting.file_path, self.setting.module_name, self.class_name)
 
     # -- names -----------------------------------------------------------------------------------------
 

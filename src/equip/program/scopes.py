@@ -6,6 +6,7 @@ annotations, type aliases, bounds and defaults lazily are *implicit*: nobody wro
 
 from __future__ import annotations
 
+import re
 from types import CodeType
 from typing import Final
 
@@ -39,6 +40,8 @@ _TYPE_INTRINSICS: Final = tuple(
     )
     if pair
 )
+_makes_types: Final = re.compile(b"|".join(map(re.escape, _TYPE_INTRINSICS))).search
+_NONE: Final = frozenset[int]()
 _FORMAT_REFUSED: Final = (
     _pair("LOAD_COMMON_CONSTANT", _COMMON_NOT_IMPLEMENTED_ERROR) + _pair("RAISE_VARARGS", 1)
     if "LOAD_COMMON_CONSTANT" in isa.OP
@@ -72,8 +75,8 @@ def find_lazily_evaluated(holder: CodeType) -> frozenset[int]:
     Such a function looks like any other without parameters; it is told by what its holder does with it. (Where it has
     a parameter for the format that is wanted, ``is_implicit`` knows it.)
     """
-    if _FORMAT_REFUSED or not any(pair in holder.co_code for pair in _TYPE_INTRINSICS):
-        return frozenset()
+    if _FORMAT_REFUSED or not _TYPE_INTRINSICS or not _makes_types(holder.co_code):
+        return _NONE
     found = set()
     candidate: int | None = None
     for instruction in instructions(holder):

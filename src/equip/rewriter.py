@@ -163,7 +163,13 @@ class SimpleRewriter:
         group = self._groups.get(path)
         if group is None:
             group = self._groups[path] = module.new_group(path)
-        module.ask(path, _made(Insertion, (location, code, lineno, suppress, module.probe, group, place)))
+        insertion = _made(Insertion, (location, code, lineno, suppress, module.probe, group, place))
+        module.injector.check(path, insertion)
+        plan = module.plan
+        if path in plan:
+            plan[path].append(insertion)
+        else:
+            plan[path] = [insertion]
         return self
 
     def _call(self, function: Callable[..., Any], suppress: bool) -> str:

@@ -10,7 +10,7 @@ import ast
 import builtins
 import keyword
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from equip.code.fragment import Template, Use
 from equip.errors import SnippetError
@@ -289,7 +289,7 @@ def _key(
         insertion.source,
         insertion.location,
         insertion.probe if insertion.suppress else None,
-        target.scope_key,
+        target.setting.optimize if _is_simple(insertion, snippet, target) else target.scope_key,
         kinds,
         shape,
         values,
@@ -298,6 +298,11 @@ def _key(
         RETURN_VALUE in cells,
         EXCEPTION in cells,
     )
+
+
+def _is_simple(insertion: Insertion, snippet: Snippet, target: Target) -> bool:
+    """Whether the snippet comes to the same code in functions of all kinds."""
+    return snippet.is_simple and target.is_function and not insertion.suppress
 
 
 def _form(
@@ -323,7 +328,10 @@ def _form(
     named_by = dict(zip(arguments, parameters, strict=True))
     for symbol in substituted.symbols:
         kinds[symbol] = _symbol_kind(symbol, named_by.get(symbol, symbol), target, cells)
-    compiled = _compile(_scope(snippet, target, kinds), substituted, insertion, snippet, target)
+    scope = _scope(snippet, target, kinds)
+    if _is_simple(insertion, snippet, target):
+        scope = replace(scope, generator=False, asynchronous=False, future_flags=0)
+    compiled = _compile(scope, substituted, insertion, snippet, target)
     form = Form(
         snippet,
         compiled,
@@ -342,7 +350,7 @@ def _form(
 def _is_light(compiled: Compiled, kinds: Mapping[str, NameKind], substituted: Substituted) -> bool:
     """Whether all the variables it has are the function's own, and only read."""
     return (
-        not (compiled.captured or compiled.stored or compiled.has_code)
+        not (compiled.stored or compiled.has_code)
         and not {RETURN_VALUE, EXCEPTION} & substituted.symbols
         and not substituted.snippet.returns
         and all(kinds.get(symbol) in _READ_ONLY for symbol in compiled.slots)

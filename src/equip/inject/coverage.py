@@ -35,7 +35,7 @@ class Coverage:
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
         self._copies: dict[int, list[Handler]] = {}
-        self._usual: dict[tuple[int, int], tuple[Handler | None] | tuple[()]] = {}
+        self._usual: dict[tuple[int, int | None], tuple[Handler | None] | tuple[()]] = {}
         """By where a statement is, in lines and handlers: what it stands in, if that is all that counts."""
         self._has_regions = has_regions(code)
 
@@ -62,7 +62,9 @@ class Coverage:
 
     def there(self, at: int, place: int) -> Handler | Inherit | None:
         """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
-        covering = self.at(place)
+        # ``self.at``, which is asked here for every line of a program
+        found = bisect_right(self._starts, place) - 1
+        covering = None if found < 0 or place >= self.handlers[found].end else self.handlers[found]
         around = self._of_statement(place, covering)
         return INHERIT if at == place and around is covering else around
 
@@ -93,7 +95,7 @@ class Coverage:
     def _of_statement(self, unit: int, covering: Handler | None) -> Handler | None:
         if unit in self._peculiar:
             return self._of_peculiar(unit, covering)
-        key = self._between(unit), -1 if covering is None else covering.start
+        key = bisect_right(self._limits, self.lines[unit] or 0), covering and covering.start
         known = self._usual.get(key)
         if known is None:
             known = self._usual[key] = self._of_all_like(unit, covering)
@@ -207,9 +209,8 @@ class Coverage:
         """
         firsts: dict[int, int] = {}
         for handler in self.handlers:
-            lines = [*filter(None, self.lines[handler.start : handler.end])]
-            if lines:
-                first = min(lines)
+            first = min(filter(None, self.lines[handler.start : handler.end]), default=0)
+            if first:
                 for one in self._outwards(handler):
                     firsts[one.target] = min(first, firsts.get(one.target, first))
         firsts = {target: first for target, first in firsts.items() if self.raw[2 * target] == _PUSH_EXC_INFO}

@@ -53,6 +53,8 @@ class Snippet:
     """Whether a field stands for parameters."""
     demands: bool = True
     """Whether what it can do depends on more of its target than the kind of scope and the join point."""
+    is_simple: bool = False
+    """Whether it comes to the same code in a function, a generator and a coroutine, under whatever ``__future__``."""
 
     def describe(self, lineno: int | None = None) -> str:
         """The snippet for a message, by the line that is at fault."""
@@ -125,6 +127,8 @@ def parse(source: str) -> Snippet:
         tuple(sorted(scan.names.mentioned - scan.names.declared_global)),
         any(f.argument_index is not None or f.name in LIST_FIELDS for f in scan.fields if not f.literal),
         demands,
+        not (scan.yields or scan.awaits or names.has_nested_scopes)
+        and all(isinstance(statement, (ast.Expr, ast.Assign, ast.AugAssign)) for statement in tree.body),
     )
 
 

@@ -27,7 +27,8 @@ _CO_COROUTINE = 0x80
 _CO_ASYNC_GENERATOR = 0x200
 _FUTURES = 0
 for _name in __future__.all_feature_names:
-    _FUTURES |= getattr(__future__, _name).compiler_flag
+    if _name != "nested_scopes":  # its flag now says that a function is inside another
+        _FUTURES |= getattr(__future__, _name).compiler_flag
 
 _SCOPE_FLAGS = _CO_OPTIMIZED | _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR | _FUTURES
 

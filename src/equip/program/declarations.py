@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from equip.code import Instruction, instructions
 from equip.inject.module import ModuleInjector
-from equip.inject.request import CodePath, Insertion, Plan
+from equip.inject.request import CodePath, Plan
 from equip.program import scopes
 from equip.program.superclasses import find_superclasses
 
@@ -203,16 +203,6 @@ class ModuleDeclaration(Declaration):
     @property
     def functions(self) -> tuple[MethodDeclaration, ...]:
         return self._children_of(MethodDeclaration)
-
-    def ask(self, path: CodePath, insertion: Insertion) -> None:
-        """Ask for ``insertion`` in the code object that ``path`` names. Raises ``SnippetError`` or ``JoinPointError`` for
-        what can be told from it alone, and has then asked for nothing."""
-        self.injector.check(path, insertion)
-        there = self.plan.get(path)
-        if there is None:
-            self.plan[path] = [insertion]
-        else:
-            there.append(insertion)
 
     def superclasses_in(self, path: CodePath) -> dict[int, tuple[str, ...]]:
         """The bases of the classes made in the code object that ``path`` names, by the constant of their body."""

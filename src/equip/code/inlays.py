@@ -34,19 +34,26 @@ class Inlay:
         ``at`` of its code units."""
         for length in (2, 3):
             begin = entry[:length]
-            if at == 0 and begin in self.in_front:
+            if at:
+                inside = self._inside.get((at, begin))
+                if inside is not None:
+                    columns = entry[length:]
+                    return len(entry), inside[0] + columns + inside[1] + columns
+            elif begin in self.in_front:
                 return length, self.in_front[begin]
-            if is_told_by(begin) and not any(isinstance(piece, int) for piece in self.pieces):
-                if at == 0:
-                    self.in_front[begin] = splice(begin, [Cut(0, self.pieces)])
-                    return length, self.in_front[begin]
-                found = self._inside.get((at, begin))
-                if found is None:
-                    both = splice(begin, [Cut(at, self.pieces)])
-                    found = self._inside[at, begin] = both[:length], both[length:]
-                columns = entry[length:]
-                return len(entry), found[0] + columns + found[1] + columns
-        return len(entry), splice(entry, [Cut(at, self.pieces)])
+        return self._put_into_another(entry, at)
+
+    def _put_into_another(self, entry: bytes, at: int) -> tuple[int, bytes]:
+        """``put_into`` for an entry unlike those before; what there will be for those like it is remembered."""
+        begin = next((begin for begin in (entry[:2], entry[:3]) if is_told_by(begin)), None)
+        if begin is None or any(isinstance(piece, int) for piece in self.pieces):
+            return len(entry), splice(entry, [Cut(at, self.pieces)])
+        spliced = splice(begin, [Cut(at, self.pieces)])
+        if at:
+            self._inside[at, begin] = spliced[: len(begin)], spliced[len(begin) :]
+        else:
+            self.in_front[begin] = spliced
+        return self.put_into(entry, at)
 
 
 _inlays: dict[tuple[Piece, ...], Inlay] = {}

@@ -42,15 +42,20 @@ def constant_key(value: object) -> object:
 class Pools(Resolver):
     """The pools of ``code``, with ``locals_added`` behind its locals and ``cells_added`` behind its cells."""
 
+    is_same_frame = True
+    _locals_added: Sequence[str] = ()
+    _cells_added: Sequence[str] = ()
+    _slots: dict[str, int] | None = None
+    _indices: dict[object, int] | None = None
+
     def __init__(self, code: CodeType, locals_added: Sequence[str] = (), cells_added: Sequence[str] = ()) -> None:
         self.code = code
-        self.is_same_frame = not (locals_added or cells_added)
         self.consts: tuple[object, ...] | list[object] = code.co_consts
         self.names: Sequence[str] = code.co_names
-        self._locals_added = locals_added
-        self._cells_added = cells_added
-        self._slots: dict[str, int] | None = None
-        self._indices: dict[object, int] | None = None
+        if locals_added or cells_added:
+            self.is_same_frame = False
+            self._locals_added = locals_added
+            self._cells_added = cells_added
 
     @property
     def _has_docstring(self) -> bool:
@@ -108,25 +113,33 @@ class Pools(Resolver):
         consts = self.consts
         if len(consts) - len(self.code.co_consts) >= _MANY:
             return self._const_among_many(value)
-        kind = type(value)
-        if _QUIETLY_EQUAL and kind in _PLAIN and value not in consts:
-            pass  # the most frequent case, at C speed
-        elif kind is CodeType:
-            for index, found in enumerate(consts):
-                if found is value:
-                    return index
-        else:
-            key = constant_key(value)
-            has_docstring = self._has_docstring
-            for index, found in enumerate(consts):
-                if type(found) is kind and constant_key(found) == key and (index or not has_docstring):
-                    return index
+        found = self._known_const(value)
+        if found is not None:
+            return found
         if type(consts) is tuple:
             self.consts = consts = list(consts)
             if not consts and not isa.DOCSTRING_FLAG and self.code.co_flags & 2:
                 consts.append(None)  # the first constant of a function would be taken for its docstring
         consts.append(value)  # type: ignore[union-attr]
         return len(consts) - 1
+
+    def _known_const(self, value: object) -> int | None:
+        """The index of a constant that is there."""
+        consts, kind = self.consts, type(value)
+        if _QUIETLY_EQUAL and kind in _PLAIN:  # the most frequent cases, at C speed
+            if value not in consts:
+                return None
+            index = consts.index(value)
+            if index and type(consts[index]) is kind:
+                return index
+        if kind is CodeType:
+            return next((index for index, found in enumerate(consts) if found is value), None)
+        key = constant_key(value)
+        first = 1 if self._has_docstring else 0
+        for index, found in enumerate(consts[first:], first):
+            if type(found) is kind and constant_key(found) == key:
+                return index
+        return None
 
     def _const_among_many(self, value: object) -> int:
         """``const`` where so many are added that it pays to have an index of them."""

@@ -26,6 +26,7 @@ Kind = tuple[JoinPoint, str, bool, str]
 """Join point, source, suppression and probe: in what insertions can be alike."""
 
 
+_location: Callable[[Kind], JoinPoint] = itemgetter(0)
 kind_of: Callable[[Insertion], Kind] = itemgetter(0, 1, 3, 4)
 
 
@@ -195,11 +196,14 @@ def find_light(
     kinds = [*map(kind_of, insertions)]
     if kinds[0][0] is _LINENO and kinds.count(kinds[0]) == len(kinds):
         insertions, kinds = insertions[:1], kinds[:1]
-    elif _LINENO in [kind[0] for kind in kinds]:
+    elif _LINENO in map(_location, kinds):
         insertions = _once_at_lines(insertions)
         kinds = [*map(kind_of, insertions)]
-    key = (target.scope_key, *kinds)
+    key: object = (target.setting.optimize, *kinds)
     known = _known.get(key)
+    if known is None:
+        key = (target.scope_key, *kinds)
+        known = _known.get(key)
     found = None
     if known is not None and target.sees_as_global(known.names):
         found = known.by_kinds.get(target.parameter_kinds if known.refers else None)
@@ -212,6 +216,8 @@ def find_light(
         snippets = [parse(one.source) for one in insertions]
         names = frozenset().union(*[snippet.ordered for snippet in snippets])
         refers = any(snippet.refers for snippet in snippets)
+        if all(snippet.is_simple for snippet in snippets) and not any(one.suppress for one in insertions):
+            key = (target.setting.optimize, *kinds)
         if target.sees_as_global(names):
             known = _known.setdefault(key, _Known(names, refers, {}))
             known.by_kinds[target.parameter_kinds if refers else None] = made

@@ -112,9 +112,9 @@ def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list
 
 def _entry(target: Target) -> tuple[int, Handler | None, int]:
     """Where the body begins, what a statement there is covered by, and the depth of the stack."""
-    at = places.entry(target.opcodes)
     if not target.is_suspendable:
-        return at, None, 0
+        return places.entry_of_function(target.opcodes), None, 0
+    at = places.entry(target.opcodes)
     return at, target.coverage.final, places.entry_depth(target.code)
 
 

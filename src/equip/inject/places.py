@@ -11,6 +11,7 @@ from equip.code.instruction import Instruction, instructions
 
 _RETURNS = isa.Scan(isa.RETURNS)
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
+_RESUME_UNITS = 1 + isa.CACHES[isa.RESUME]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
     "BUILD_SET"
@@ -31,7 +32,12 @@ def entry(opcodes: bytes) -> int:
     at = opcodes.index(isa.RESUME)
     if _is_made_late(opcodes, at):
         at = opcodes.index(isa.RESUME, at + 1)
-    return at + 1 + isa.CACHES[isa.RESUME]
+    return at + _RESUME_UNITS
+
+
+def entry_of_function(opcodes: bytes) -> int:
+    """``entry`` of what is no generator and no coroutine."""
+    return opcodes.index(isa.RESUME) + _RESUME_UNITS
 
 
 def made_at(code: CodeType) -> int:
@@ -80,12 +86,12 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
     return i
 
 
-def returns(opcodes: bytes) -> list[tuple[int, int]]:
+def returns(opcodes: bytes) -> Sequence[tuple[int, int]]:
     """(first prefix, opcode) of each instruction that returns, in code units; ``opcodes`` is ``co_code[::2]``."""
     found = _RETURNS.positions(opcodes)
     if isa.EXTENDED_ARG in opcodes:
         return [(_first_prefix(opcodes, index), index) for index in found]
-    return [(index, index) for index in found]
+    return [*zip(found, found, strict=True)]
 
 
 def _first_prefix(opcodes: bytes, index: int) -> int:

@@ -8,6 +8,7 @@ that cover nothing are not unreachable: what is put into the empty body of their
 from __future__ import annotations
 
 import dis
+from functools import lru_cache
 from types import CodeType
 from typing import Final
 
@@ -38,19 +39,27 @@ def stack_depths(code: CodeType) -> dict[int, int]:
                 raise _no_instruction(code, at)
             depths[at] = depth
             opcode, arg = raw[at], raw[at + 1]
+            simple = _simple.get(opcode << 8 | arg)
+            if simple is not None:
+                reached[at] = 1
+                depth += simple[0]
+                at += simple[1]
+                continue
             while opcode == prefix and at + 2 < end:
                 at += 2
                 opcode, arg = raw[at], arg << 8 | raw[at + 1]
             reached[at] = 1
-            following = at + 2 + 2 * caches[opcode]
+            size = 2 + 2 * caches[opcode]
             if opcode in jumps:
-                target = following + 2 * arg if opcode in forward else following - 2 * arg
+                target = at + size + (2 * arg if opcode in forward else -2 * arg)
                 pending.append((target, depth + _effect(opcode, arg, True)))
             if opcode in leaving:
                 break
-            step = _falling.get(opcode << 8 | arg) if arg < _SMALL else None
-            depth += _effect(opcode, arg, False) if step is None else step
-            at = following
+            step = _effect(opcode, arg, False)
+            if arg < _SMALL and opcode not in jumps:
+                _simple[opcode << 8 | arg] = step, size
+            depth += step
+            at += size
         else:
             if known != depth:
                 raise InvalidCodeError(f"{code.co_qualname}: the stack depth at offset {at} is {known} or {depth}")
@@ -79,23 +88,16 @@ def _no_instruction(code: CodeType, offset: int) -> InvalidCodeError:
 
 
 _SMALL = 256
-_falling: dict[int, int] = {}
-_jumping: dict[int, int] = {}
-"""What instructions with a small argument add, by ``opcode << 8 | argument``."""
+_simple: dict[int, tuple[int, int]] = {}
+"""What instructions that only fall through add to the depth, and their size in bytes; by ``opcode << 8 | argument``."""
 
 
+@lru_cache(maxsize=4096)
 def _effect(opcode: int, arg: int, jump: bool) -> int:
     """What an instruction adds to the depth, as the interpreter says."""
-    known = _jumping if jump else _falling
-    found = known.get(opcode << 8 | arg) if arg < _SMALL else None
-    if found is None:
-        if opcode == _RETURN_GENERATOR:
-            found = 1  # what it resumes with; until 3.12 the interpreter's own table leaves it out
-        else:
-            found = dis.stack_effect(opcode, None if isa.OPERAND[opcode] == "-" else arg, jump=jump)
-        if arg < _SMALL:
-            known[opcode << 8 | arg] = found
-    return found
+    if opcode == _RETURN_GENERATOR:
+        return 1  # what it resumes with; until 3.12 the interpreter's own table leaves it out
+    return dis.stack_effect(opcode, None if isa.OPERAND[opcode] == "-" else arg, jump=jump)
 
 
 _HANDLERS = isa.Scan(isa.ops("PUSH_EXC_INFO"))

@@ -24,6 +24,7 @@ from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
 
 _JUMPS = isa.Scan(isa.JUMPS)
+_UNITS = [1 + caches for caches in isa.CACHES]
 _made = tuple.__new__
 """Makes a named tuple of a tuple of all its fields: half of what its own constructor costs."""
 
@@ -329,20 +330,18 @@ def _adjusted_jumps(
 
     Jumps that do not fit are told by their first code unit, with the number of prefixes that they lack.
     """
-    opcodes = raw[::2]
-    caches, forward, extended = isa.CACHES, isa.FORWARD, isa.EXTENDED_ARG
+    opcodes, args = raw[::2], raw[1::2]
+    forward, extended = isa.FORWARD, isa.EXTENDED_ARG
     changed: bytearray | None = None
     longer: dict[int, int] = {}
     for at in _JUMPS.positions(opcodes):
-        opcode, arg = opcodes[at], raw[2 * at + 1]
+        opcode, arg = opcodes[at], args[at]
         start = at
-        if at and opcodes[at - 1] == extended:
-            while start and opcodes[start - 1] == extended:
-                start -= 1
-                arg |= raw[2 * start + 1] << (8 * (at - start))
-        end = at + 1 + caches[opcode]
+        while opcodes[start - 1] == extended and start:
+            start -= 1
+            arg |= args[start] << (8 * (at - start))
         before = growth[bisect_right(places, start)]
-        target = end + arg if opcode in forward else end - arg
+        target = at + _UNITS[opcode] + (arg if opcode in forward else -arg)
         behind = growth[bisect_right(places, target) if target in bypassed else bisect_left(places, target)]
         if before == behind:
             continue

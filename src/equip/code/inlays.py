@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress, count, pairwise
 from operator import eq, ne, sub
+from typing import cast
 
 from equip.code.locations import Cut, Piece, heads_of, is_told_by, splice, starts_of
 
@@ -90,8 +91,9 @@ def splice_all(
     holders = [bisect_right(starts, at) - 1 for at in places]
     begins = [*map(heads.__getitem__, holders)]  # what is replaced at each place: from here, in bytes
     behinds = [begin + 2 for begin in begins]  # to here
-    news = [inlay.in_front.get(whole[begin : begin + 2]) for inlay, begin in zip(inlays, begins, strict=True)]  # by this
-    for i in _unusual(places, holders, starts, news):
+    known = [inlay.in_front.get(whole[begin : begin + 2]) for inlay, begin in zip(inlays, begins, strict=True)]
+    news = cast("list[bytes]", known)  # by this, with what is not known put in below
+    for i in _unusual(places, holders, starts, known):
         holder = holders[i]
         start, begin = starts[holder], begins[i]
         entry = whole[begin : heads[holder + 1]]
@@ -100,7 +102,8 @@ def splice_all(
             first -= 1
             behinds[first], news[first] = begin, b""  # goes into the same entry, together with this one
         if first < i:
-            length, new = len(entry), splice(entry, [Cut(places[j] - start, inlays[j].pieces) for j in range(first, i + 1)])
+            cuts = [Cut(places[j] - start, inlays[j].pieces) for j in range(first, i + 1)]
+            length, new = len(entry), splice(entry, cuts)
         else:
             length, new = inlays[i].put_into(entry, places[i] - start)
         behinds[i], news[i] = begin + length, new

@@ -27,7 +27,8 @@ def as_visitors(visitor: Visitor | Iterable[Visitor]) -> tuple[Visitor, ...]:
     for one in given:
         if isinstance(one, type):
             raise TypeError(f"{one.__name__} is a class: pass an instance of it, {one.__name__}()")
-        if not (_has_methods_of(type(one), Visitor) or isinstance(one, Visitor)):
+        kind: type = type(one)
+        if not (_has_methods_of(kind, Visitor) or isinstance(one, Visitor)):
             raise TypeError(
                 f"{one!r} is no visitor: derive from equip.MethodVisitor, ClassVisitor, ModuleVisitor, "
                 "BytecodeVisitor or BlockVisitor"

@@ -20,7 +20,7 @@ in it has raised. Code goes behind them. Blocks of the prologue have their code 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple

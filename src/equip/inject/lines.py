@@ -58,7 +58,7 @@ it: of these there is the place only, since a large program has hundreds of thou
 
 
 def encounters(code: CodeType, coverage: Coverage | None) -> Encounters:
-    """The encounters of every line of ``code``; ``coverage`` is that of the same code, None where it has no handlers."""
+    """The encounters of every line of ``code``; ``coverage`` is that of ``code``, None where it has no handlers."""
     return _Lines(code, coverage).encounters()
 
 
@@ -80,9 +80,15 @@ class _Lines:
         self.body = self.first + 1 + isa.CACHES[isa.RESUME]
         self.jumps = find_jumps(raw)
         self.jumps_to: dict[int, list[Jump]] = {}
+        jumps_to, companions = self.jumps_to, isa.COMPANION_JUMPS
         for jump in self.jumps:
-            if jump.opcode not in isa.COMPANION_JUMPS:
-                self.jumps_to.setdefault(jump.target, []).append(jump)
+            if jump[2] in companions:
+                continue
+            target = jump[4]
+            if target in jumps_to:
+                jumps_to[target].append(jump)
+            else:
+                jumps_to[target] = [jump]
         self.handlers_to: dict[int, list[Handler]] = {}
         for handler in coverage.handlers if coverage is not None else ():
             self.handlers_to.setdefault(handler.target, []).append(handler)
@@ -96,10 +102,14 @@ class _Lines:
         arrivals = [*self.jumps_to, *self.handlers_to]
         if isa.LINE_EVENTS_AT_CANDIDATES:
             arrivals += self._behind_companions()
-            arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
-        for at in arrivals:
-            if at > self.first:
-                self.others[at] = None
+            opcodes, extended = self.opcodes, isa.EXTENDED_ARG
+            arrivals = [
+                at
+                for at in arrivals
+                if (opcodes[at] if opcodes[at] != extended else self._opcode(at)) not in _NO_CANDIDATES
+            ]
+        first = self.first
+        self.others = dict.fromkeys([at for at in arrivals if at > first])
 
     def _behind_companions(self) -> Iterator[int]:
         """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
@@ -124,13 +134,6 @@ class _Lines:
             at += 1
         return at + 1 + isa.CACHES[self.opcodes[at]]
 
-    def _before(self, at: int) -> int:
-        """The opcode's unit of the instruction in front of the one at ``at``."""
-        at -= 1
-        while not self.opcodes[at]:  # caches are zeros, and no instruction is
-            at -= 1
-        return at
-
     # -- lines -------------------------------------------------------------------------------------------
 
     @cached_property
@@ -146,7 +149,10 @@ class _Lines:
                 continue
             here = self._ways(at, line)
             if here is None:
-                _add(found, line, at)
+                if line in found:
+                    _add(found, line, at)
+                else:
+                    found[line] = at
             elif here:
                 there = found[line] = listed(line, found.get(line, []))
                 there += here
@@ -215,11 +221,13 @@ class _Lines:
 
     def _ways(self, at: int, line: int) -> list[Encounter] | None:
         """The encounters of a line at one of its instructions; None where each way into it fires."""
-        before = self._before(at)
-        falls = self.opcodes[before] not in isa.NO_FALLTHROUGH
+        opcodes, line_of = self.opcodes, self.line_of
+        before = at - 1
+        while not opcodes[before]:  # caches are zeros, and no instruction is
+            before -= 1
+        falls = opcodes[before] not in isa.NO_FALLTHROUGH
         falling = falls and self._fires_falling(at, before, line)
         jumps = self.jumps_to.get(at, ())
-        line_of = self.line_of
         firing = [jump for jump in jumps if line_of[jump.at] != line or self._fires_on_line(at, jump)]
         raises: tuple[tuple[int, int], ...] = ()
         all_raise = True

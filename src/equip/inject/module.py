@@ -88,7 +88,7 @@ class ModuleInjector:
     def _target(self, path: CodePath) -> Target:
         found = self._targets.get(path)
         if found is None:
-            enclosing: tuple[CodeType, ...] = ()
+            enclosing: Sequence[CodeType] = ()
             in_function = False
             code = self.code
             if path:

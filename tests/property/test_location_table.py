@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equip import InvalidCodeError
-from equip.code.locations import Cut, Location, Tail, decode, encode, injected, is_mark, splice
+from equip.code.inlays import inlay_of, splice_all
+from equip.code.locations import Cut, Location, Piece, Tail, decode, encode, injected, is_mark, splice
 from property.library import code_objects
 
 UNKNOWN = (None, None, None, None)
@@ -143,3 +144,44 @@ def check_splice(table: bytes, first: int, data: st.DataObject) -> None:
         for _ in range(entry.units)
     ]
     assert found == expected
+
+
+# -- many tables at once -------------------------------------------------------------------------------
+
+
+pieces = st.lists(st.builds(injected, st.integers(1, 20), st.integers(1, 3)) | st.integers(1, 2), min_size=1, max_size=2)
+
+
+@given(st.lists(tables, min_size=1, max_size=4), lines, st.data())
+def test_many_tables_are_spliced_as_each_by_itself(many: list[list[Location]], first: int, data: st.DataObject) -> None:
+    encoded = [encode(table, first) for table in many]
+    units = [sum(entry.units for entry in table) for table in many]
+    check_splice_all(encoded, units, data)
+
+
+@given(st.data())
+def test_the_compilers_tables_are_spliced_as_each_by_itself(data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.sampled_from(code_objects()), min_size=1, max_size=4))
+    check_splice_all([code.co_linetable for code in chosen], [len(code.co_code) // 2 for code in chosen], data)
+
+
+@given(st.lists(tables, min_size=2, max_size=3), st.data())
+def test_tables_that_are_longer_than_their_code(many: list[list[Location]], data: st.DataObject) -> None:
+    encoded = [encode(table, 1) for table in many]
+    shorter = [sum(entry.units for entry in table[:-1]) for table in many]
+    check_splice_all(encoded, [max(units, 1) for units in shorter], data)
+
+
+def check_splice_all(tables: list[bytes], units: list[int], data: st.DataObject) -> None:
+    """``units`` are how much code each table is for."""
+    bases, places, chosen, firsts = [0], [], [], [0]
+    expected = []
+    for table, count in zip(tables, units, strict=True):
+        own: dict[int, list[Piece]] = data.draw(st.dictionaries(st.integers(0, count - 1), pieces, max_size=6))
+        order = sorted(own)
+        places += [bases[-1] + at for at in order]
+        chosen += [inlay_of(tuple(own[at])) for at in order]
+        firsts.append(len(places))
+        bases.append(bases[-1] + count)
+        expected.append(splice(table, [Cut(at, own[at]) for at in order]))
+    assert splice_all(tables, bases, places, chosen, firsts) == expected

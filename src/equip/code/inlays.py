@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress, count, pairwise
-from operator import eq, ne, sub
+from operator import ne, sub
 from typing import cast
 
 from equip.code.locations import Cut, Piece, heads_of, is_told_by, splice, starts_of
@@ -117,11 +117,10 @@ def _unusual(
     places: Sequence[int], holders: Sequence[int], starts: Sequence[int], news: Sequence[bytes | None]
 ) -> list[int]:
     """The numbers of the places that are not where an entry begins of which it is known what becomes of it."""
-    found = {*compress(count(), map(ne, map(starts.__getitem__, holders), places))}  # inside of an entry
-    found.update(compress(count(1), map(eq, holders, holders[1:])))  # not the first in an entry
+    found = [*compress(count(), map(ne, map(starts.__getitem__, holders), places))]
     if None in news:
-        found.update(i for i, new in enumerate(news) if new is None)
-    return sorted(found)
+        found = sorted({*found, *[i for i, new in enumerate(news) if new is None]})
+    return found
 
 
 def _one_by_one(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, compress
 from types import CodeType
 
 from equip import isa
@@ -56,8 +56,9 @@ def line_spans(code: CodeType) -> Iterable[tuple[int, int, int | None]]:
     if isa.LINES_IN_ONE_SPAN or has_unknown(code.co_linetable):
         return code.co_lines()
     table = code.co_lnotab  # has no place for what has no line
-    starts = [*accumulate(table[::2], initial=0)]
-    lines = accumulate(map(_SIGNED.__getitem__, table[1::2]), initial=code.co_firstlineno)
+    moves = table[1::2]
+    starts = [0, *compress(accumulate(table[::2]), moves)]
+    lines = accumulate(map(_SIGNED.__getitem__, moves.replace(b"\0", b"")), initial=code.co_firstlineno)
     spans = zip(starts, [*starts[1:], 2 * unit_count(code.co_linetable)], lines, strict=True)
     return [span for span in spans if span[0] < span[1]]
 

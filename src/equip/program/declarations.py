@@ -54,9 +54,6 @@ class Declaration:
         return self._implicit_scopes
 
     def _find_children(self) -> None:
-        if CodeType not in map(type, self.code_object.co_consts):
-            self._children = ()
-            return
         children: list[Declaration] = []
         implicit: list[ImplicitScope] = []
         _collect(self.code_object, self.code_path, self, children, implicit)
@@ -119,7 +116,9 @@ class Declaration:
         while pending:
             declaration = pending.pop()
             yield declaration
-            children = declaration.children
+            children = declaration._children
+            if children is None:
+                children = declaration.children
             if children:
                 pending += reversed(children)
 
@@ -388,7 +387,10 @@ def _collect(
             implicit.append(ImplicitScope(code, below, owner))
             _collect(code, below, owner, children, implicit)
         else:
-            children.append(MethodDeclaration(code, below, owner))
+            method = MethodDeclaration(code, below, owner)
+            if CodeType not in map(type, code.co_consts):
+                method._children = ()  # as of most
+            children.append(method)
 
 
 def _first_line(declaration: Declaration) -> int:

@@ -1,0 +1,36 @@
+"""Which line each code unit is on, against what the interpreter says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CodeType
+
+import pytest
+
+from equip.code.instruction import line_spans, lines_by_unit
+
+LONG_LINE = "def f(a):\n    a = [" + ", ".join(f"a.b{i}(a)" for i in range(60)) + "]\n    return a\n"
+SOURCES = {
+    "one line": "def f(): return 1",
+    "more bytes on a line than a byte can say": LONG_LINE,
+    "far down": "def f(a):\n    a()" + "\n" * 300 + "    return a()\n",
+    "far up": "def f(a):\n    while a(\n    ):" + "\n" * 400 + "        a()\n",
+    "both at once": LONG_LINE + "\n" * 1000 + LONG_LINE.replace("def f", "def g"),
+    "code without a line": "def f(a):\n    try:\n        with a:\n            pass\n    except a as e:\n        raise\n",
+    "a generator": "async def f(a):\n    async for b in a:\n        yield await b\n",
+}
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from nested(constant)
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_lines_are_those_of_the_interpreter(source: str) -> None:
+    for code in nested(compile(source, "lines.py", "exec")):
+        expected = [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
+        assert lines_by_unit(line_spans(code)) == expected
+        assert len(expected) == len(code.co_code) // 2

@@ -8,8 +8,10 @@ result (a test compares them).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, pairwise
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate, chain, compress, count, pairwise
+from operator import ne
 from types import CodeType
 from typing import NamedTuple, TypeAlias
 
@@ -200,8 +202,7 @@ class _Sheet:
         places, bases = self.places, self.bases
         growth, adjusted = self._relaxed()
         bounds = [0, *[2 * at for at in places], len(self.raw)]
-        raw = bytes(adjusted)  # parts of which cost less than those of an array
-        between = [raw[start:end] for start, end in pairwise(bounds)]
+        between = [adjusted[start:end] for start, end in pairwise(bounds)]
         whole = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
         ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
         tables = [code.co_linetable for code, _, _ in self.jobs]
@@ -218,33 +219,36 @@ class _Sheet:
             found.append(_made(Direct, (units, linetables[number], table, self.stacks[number])))
         return found
 
-    def _relaxed(self) -> tuple[list[int], bytes | bytearray]:
+    def _relaxed(self) -> tuple[list[int], bytes]:
         """By how much the code has grown before each place and at the end, and the original code units with their
         jumps adjusted. Where a jump is too long for its prefixes, more of them are put in front of it."""
-        places, hots, bases = self.places, self.hots, self.bases
+        places, hots = self.places, self.hots
+        jumps = _Jumps(self.raw, self.bypassed)
         lengths = [len(hot) >> 1 for hot in hots]
-        prefixes: dict[int, bytes] = {}
+        added: dict[int, int] = {}  # prefixes, by the first code unit of their jump
         while True:
-            growth = list(accumulate(lengths, initial=0))
-            adjusted, longer = _adjusted_jumps(self.raw, places, growth, self.bypassed, prefixes)
+            growth = [*accumulate(lengths, initial=0)]
+            moved = jumps.moved(places, growth)
+            longer = jumps.lacking(moved, added)
             if not longer:
                 break
-            for start, count in longer.items():
+            for start, number in longer.items():
                 if start in self.bypassed:
-                    self.refused.add(bisect_right(bases, start) - 1)
-                prefixes[start] = prefixes.get(start, b"") + b"\0\0" * count
+                    self.refused.add(bisect_right(self.bases, start) - 1)
+                added[start] = added.get(start, 0) + number
                 i = bisect_left(places, start)
                 if i == len(places) or places[i] != start:
                     places.insert(i, start)
                     hots.insert(i, b"")
                     lengths.insert(i, 0)
                     self.inlays.insert(i, inlay_of(()))
-                lengths[i] += count
-                self.inlays[i] = inlay_of((*self.inlays[i].pieces, count))
-        for start, added in prefixes.items():
-            hots[bisect_left(places, start)] += added
+                lengths[i] += number
+                self.inlays[i] = inlay_of((*self.inlays[i].pieces, number))
+        adjusted, prefixes = jumps.adjusted(moved, added)
+        for start, units in prefixes.items():
+            hots[bisect_left(places, start)] += units
         if prefixes:
-            self.firsts = [bisect_left(places, base) for base in bases]
+            self.firsts = [bisect_left(places, base) for base in self.bases]
         return growth, adjusted
 
     def _moved_handlers(self, number: int, growth: Sequence[int]) -> bytes:
@@ -323,45 +327,66 @@ def _has_other_ways(code: CodeType, at: int) -> bool:
     return any(handler.target == at for handler in exceptions.decode(code.co_exceptiontable))
 
 
-def _adjusted_jumps(
-    raw: bytes, places: Sequence[int], growth: Sequence[int], bypassed: Collection[int], prefixes: dict[int, bytes]
-) -> tuple[bytes | bytearray, dict[int, int]]:
-    """The original code units with their jumps adjusted in place, and ``prefixes``, more of them in front, with them.
+class _Jumps:
+    """The jumps of code units, column by column: ``starts`` are their first prefixes, ``ats`` their opcodes."""
 
-    Jumps that do not fit are told by their first code unit, with the number of prefixes that they lack.
-    """
-    opcodes, args = raw[::2], raw[1::2]
-    forward, extended = isa.FORWARD, isa.EXTENDED_ARG
-    changed: bytearray | None = None
-    longer: dict[int, int] = {}
-    for at in _JUMPS.positions(opcodes):
-        opcode, arg = opcodes[at], args[at]
-        start = at
-        while opcodes[start - 1] == extended and start:
-            start -= 1
-            arg |= args[start] << (8 * (at - start))
-        before = growth[bisect_right(places, start)]
-        target = at + _UNITS[opcode] + (arg if opcode in forward else -arg)
-        behind = growth[bisect_right(places, target) if target in bypassed else bisect_left(places, target)]
-        if before == behind:
-            continue
-        arg += abs(behind - before)
-        room = at - start
-        added = b""
-        if prefixes and start in prefixes:
-            added = prefixes[start]
-            room += len(added) >> 1
-        if arg >> (8 * room + 8):
-            longer[start] = (arg.bit_length() - 1) // 8 - room
-            continue
-        if changed is None:
-            changed = bytearray(raw)
-        changed[2 * at + 1] = arg & 255
-        if start != at:
-            for unit in range(start, at):
-                changed[2 * unit + 1] = (arg >> (8 * (at - unit))) & 255
-        if added:
-            prefixes[start] = b"".join(
-                bytes((extended, (arg >> (8 * k)) & 255)) for k in range(room, at - start, -1)
-            )
-    return raw if changed is None else changed, longer
+    def __init__(self, raw: bytes, bypassed: Container[int]) -> None:
+        opcodes, args = raw[::2], raw[1::2]
+        forward, prefix = isa.FORWARD, isa.EXTENDED_ARG
+        self.raw = raw
+        self.ats = ats = _JUMPS.positions(opcodes)
+        self.starts = starts = ats
+        self.args = [args[at] for at in ats]
+        if prefix in opcodes:
+            self.starts = starts = [*ats]
+            for i, at in enumerate(ats):
+                start = at
+                while opcodes[start - 1] == prefix and start:
+                    start -= 1
+                    self.args[i] |= args[start] << (8 * (at - start))
+                starts[i] = start
+        self.targets = [
+            at + _UNITS[opcodes[at]] + (arg if opcodes[at] in forward else -arg)
+            for at, arg in zip(ats, self.args, strict=True)
+        ]
+        self.bypassing = [i for i, target in enumerate(self.targets) if target in bypassed]
+        """The numbers of those that pass by what is put in at their targets."""
+
+    def moved(self, places: Sequence[int], growth: Sequence[int]) -> dict[int, int]:
+        """The new arguments, by the number of the jump, when the code before ``places[i]`` has grown by ``growth[i]``."""
+        before = [*map(partial(bisect_right, places), self.starts)]
+        behind = [*map(partial(bisect_left, places), self.targets)]
+        for i in self.bypassing:
+            behind[i] = bisect_right(places, self.targets[i])
+        args = self.args
+        return {
+            i: args[i] + abs(growth[behind[i]] - growth[before[i]]) for i in compress(count(), map(ne, before, behind))
+        }
+
+    def lacking(self, moved: Mapping[int, int], added: Mapping[int, int]) -> dict[int, int]:
+        """By their first code unit, the jumps whose arguments do not fit, with the number of prefixes that they lack."""
+        found: dict[int, int] = {}
+        for i, arg in moved.items():
+            if arg > 255:
+                start = self.starts[i]
+                room = self.ats[i] - start + added.get(start, 0)
+                if arg >> (8 * room + 8):
+                    found[start] = (arg.bit_length() - 1) // 8 - room
+        return found
+
+    def adjusted(self, moved: Mapping[int, int], added: Mapping[int, int]) -> tuple[bytes, dict[int, bytes]]:
+        """The code units with new arguments in place, and the prefixes that are ``added`` to jumps."""
+        if not moved:
+            return self.raw, {}
+        units = bytearray(self.raw)
+        prefixes: dict[int, bytes] = {}
+        for i, arg in moved.items():
+            at, start = self.ats[i], self.starts[i]
+            units[2 * at + 1] = arg & 255
+            for unit in range(start, at) if start != at else ():
+                units[2 * unit + 1] = (arg >> (8 * (at - unit))) & 255
+            if start in added:
+                own = at - start
+                shifts = range(8 * (own + added[start]), 8 * own, -8)
+                prefixes[start] = b"".join(bytes((isa.EXTENDED_ARG, (arg >> shift) & 255)) for shift in shifts)
+        return bytes(units), prefixes

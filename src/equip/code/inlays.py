@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate, chain, compress, count, pairwise
-from operator import ne, sub
+from operator import add, ne, sub
 from typing import cast
 
 from equip.code.locations import Cut, Piece, heads_of, is_told_by, splice, starts_of
@@ -86,7 +87,7 @@ def splice_all(
     whole = b"".join(linetables)
     starts, heads = starts_of(whole), heads_of(whole)
     ends = [*accumulate(map(len, linetables), initial=0)]
-    if [starts[bisect_left(heads, at)] for at in ends] != list(bases):
+    if [*map(starts.__getitem__, map(partial(bisect_left, heads), ends))] != [*bases]:
         return _one_by_one(linetables, bases, places, inlays, firsts)
     holders = [bisect_right(starts, at) - 1 for at in places]
     begins = [*map(heads.__getitem__, holders)]  # what is replaced at each place: from here, in bytes
@@ -110,7 +111,8 @@ def splice_all(
     between = [whole[start:end] for start, end in zip([0, *behinds], [*begins, len(whole)], strict=True)]
     spliced = b"".join(chain.from_iterable(zip(between, [*news, b""], strict=True)))
     growth = [*accumulate(map(sub, map(len, news), map(sub, behinds, begins)), initial=0)]
-    return [spliced[start:end] for start, end in pairwise([at + growth[i] for at, i in zip(ends, firsts, strict=True)])]
+    limits = map(add, ends, map(growth.__getitem__, firsts))
+    return [spliced[start:end] for start, end in pairwise(limits)]
 
 
 def _unusual(

@@ -14,7 +14,7 @@ from types import CodeType
 from equip import isa
 from equip.code.assembly import Resolver
 
-_PLAIN = (str, bytes, type(None), bool, type(Ellipsis), int)
+_PLAIN = frozenset({str, bytes, type(None), bool, type(Ellipsis), int})
 _QUIETLY_EQUAL = not sys.flags.bytes_warning
 """Whether comparing text with bytes is no offence (``python -b``)."""
 
@@ -111,13 +111,14 @@ class Pools(Resolver):
 
     def const(self, value: object) -> int:
         consts = self.consts
-        if len(consts) - len(self.code.co_consts) >= _MANY:
+        if type(consts) is list and len(consts) - len(self.code.co_consts) >= _MANY:
             return self._const_among_many(value)
-        found = self._known_const(value)
-        if found is not None:
-            return found
+        if not (_QUIETLY_EQUAL and type(value) in _PLAIN and value not in consts):  # it is not there, most of the time
+            found = self._known_const(value)
+            if found is not None:
+                return found
         if type(consts) is tuple:
-            self.consts = consts = list(consts)
+            self.consts = consts = [*consts]
             if not consts and not isa.DOCSTRING_FLAG and self.code.co_flags & 2:
                 consts.append(None)  # the first constant of a function would be taken for its docstring
         consts.append(value)  # type: ignore[union-attr]
@@ -126,9 +127,7 @@ class Pools(Resolver):
     def _known_const(self, value: object) -> int | None:
         """The index of a constant that is there."""
         consts, kind = self.consts, type(value)
-        if _QUIETLY_EQUAL and kind in _PLAIN:  # the most frequent cases, at C speed
-            if value not in consts:
-                return None
+        if _QUIETLY_EQUAL and kind in _PLAIN and value in consts:  # the most frequent case, at C speed
             index = consts.index(value)
             if index and type(consts[index]) is kind:
                 return index

@@ -69,7 +69,7 @@ class ModuleInjector:
 
         ``global_names`` tells the names of a module that is loaded, which otherwise its code tells.
         """
-        paths = dict.fromkeys(path for path, insertions in plan.items() if insertions)
+        paths = dict.fromkeys([path for path, insertions in plan.items() if insertions])
         if not paths:
             return self.code
         for path in list(paths):
@@ -92,7 +92,7 @@ class ModuleInjector:
             in_function = False
             code = self.code
             if path:
-                around = self._target(path[:-1])
+                around = self._targets.get(path[:-1]) or self._target(path[:-1])
                 code, enclosing = child_at(around.code, path[-1]), around.enclosing_below
                 in_function = around.in_function or around.is_function
             found = self._targets[path] = Target(code, path, enclosing, in_function, self._setting)

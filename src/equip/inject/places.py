@@ -86,12 +86,12 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
     return i
 
 
-def returns(opcodes: bytes) -> Sequence[tuple[int, int]]:
+def returns(opcodes: bytes) -> list[tuple[int, int]]:
     """(first prefix, opcode) of each instruction that returns, in code units; ``opcodes`` is ``co_code[::2]``."""
     found = _RETURNS.positions(opcodes)
     if isa.EXTENDED_ARG in opcodes:
         return [(_first_prefix(opcodes, index), index) for index in found]
-    return [*zip(found, found, strict=True)]
+    return [(index, index) for index in found]
 
 
 def _first_prefix(opcodes: bytes, index: int) -> int:

@@ -90,8 +90,11 @@ class Target:
         """The opcode of each code unit."""
         self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, setting.optimize)
         """What compiling a snippet depends on, names aside."""
-        self.bound: dict[object, object] = {}
+
+    @cached_property
+    def bound(self) -> dict[object, object]:
         """What snippets were bound to it already (``compiling.bind``)."""
+        return {}
 
     @cached_property
     def enclosing_below(self) -> Sequence[CodeType]:

@@ -149,7 +149,8 @@ def check_splice(table: bytes, first: int, data: st.DataObject) -> None:
 # -- many tables at once -------------------------------------------------------------------------------
 
 
-pieces = st.lists(st.builds(injected, st.integers(1, 20), st.integers(1, 3)) | st.integers(1, 2), min_size=1, max_size=2)
+own_or_moved = st.builds(injected, st.integers(1, 20), st.integers(1, 3)) | st.integers(1, 2)
+pieces = st.lists(own_or_moved, min_size=1, max_size=2)
 
 
 @given(st.lists(tables, min_size=1, max_size=4), lines, st.data())

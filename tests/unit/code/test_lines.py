@@ -16,7 +16,7 @@ SOURCES = {
     "far down": "def f(a):\n    a()" + "\n" * 300 + "    return a()\n",
     "far up": "def f(a):\n    while a(\n    ):" + "\n" * 400 + "        a()\n",
     "both at once": LONG_LINE + "\n" * 1000 + LONG_LINE.replace("def f", "def g"),
-    "code without a line": "def f(a):\n    try:\n        with a:\n            pass\n    except a as e:\n        raise\n",
+    "code without a line": "def f(a):\n    try:\n        with a: pass\n    except a as e:\n        raise\n",
     "a generator": "async def f(a):\n    async for b in a:\n        yield await b\n",
 }
 

@@ -292,19 +292,19 @@ def heads_of(linetable: bytes) -> list[int]:
     return heads
 
 
-_numbers: list[int] = []
+_NUMBERS_KEPT = 65536
+_numbers: Sequence[int] = ()
 
 
 def _numbers_below(limit: int) -> Iterable[int]:
-    """At least the numbers up to ``limit``. To take them from a list costs half of what it costs to make them."""
+    """At least the numbers up to ``limit``. To take them from where they are costs half of what making them does."""
+    global _numbers
+    numbers = _numbers
     if limit > _NUMBERS_KEPT:
         return count()
-    if len(_numbers) < limit:
-        _numbers.extend(range(len(_numbers), min(2 * limit, _NUMBERS_KEPT)))
-    return _numbers
-
-
-_NUMBERS_KEPT = 65536
+    if len(numbers) < limit:
+        _numbers = numbers = tuple(range(min(2 * limit, _NUMBERS_KEPT)))  # another thread may be using the old ones
+    return numbers
 
 
 def is_told_by(begin: bytes) -> bool:

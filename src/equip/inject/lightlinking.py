@@ -128,7 +128,8 @@ def _rows_at_lines(target: Target, light: Light, insertions: Sequence[Insertion]
     found: list[Row] = []
     elsewhere: list[Row] = []
     early: list[Row] = []
-    parts = repeat(2) if light.is_one_at_lines else map(light.part_of.get, map(kind_of, insertions))
+    one = len(light.parts) - 1
+    parts = repeat(one) if light.is_one_at_lines else map(light.part_of.get, map(kind_of, insertions))
     for lineno, part in zip(map(_LINE, insertions), parts, strict=False):
         if part is None:
             continue

@@ -40,15 +40,13 @@ class ModuleInjector:
         target = self._targets.get(path) or self._target(path)
         location, source, lineno, suppress, _, _, _ = insertion
         key = (target.scope_key, location, suppress, source)
-        is_sound = key in _sound
-        if is_sound:
-            if location not in _PLACED:
-                return
-            if location is _LINENO and type(lineno) is int and lineno in target.encounters:
-                return
-        check_place(insertion, target)
-        if is_sound:
+        if key in _sound:
+            if location in _PLACED:
+                if location is _LINENO and type(lineno) is int and lineno in target.encounters:
+                    return  # as ``check_place`` finds, too, for every line of a program
+                check_place(insertion, target)
             return
+        check_place(insertion, target)
         snippet = parsed(source, target)
         bind(insertion, target, private_names(snippet, target), (), None)
         if not snippet.demands:

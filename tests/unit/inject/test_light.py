@@ -7,7 +7,7 @@ from types import CodeType
 import pytest
 
 import equip
-from equip.inject import light
+from equip.inject import compiling, light
 
 SOURCE = """
 def nothing(): pass
@@ -44,6 +44,13 @@ def within():
     return inside_cell
 def many(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, b0, b1, b2, b3, b4, b5, b6, b7):
     return lambda: (b6, b7)
+def generates(a, b): yield a
+async def waits(a, b): return await a
+async def does_both(a, b):
+    yield await a
+def with_inner():
+    async def inner_waits(z): return lambda: z
+    return inner_waits
 def as_many(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, d0, d1, d2, d3, d4, d5, d6, d7):
     return lambda: (d6, d7)
 """
@@ -66,7 +73,7 @@ def _functions(code: CodeType) -> list[CodeType]:
 
 
 def _alone(module: CodeType, qualname: str) -> CodeType:
-    """The function as it becomes when nothing is kept for others."""
+    """The function as it becomes when nothing is kept for others, nor compiled as for a function of another kind."""
 
     class Calls(_Calls):
         probe_name = "_Calls"
@@ -76,8 +83,10 @@ def _alone(module: CodeType, qualname: str) -> CodeType:
                 super().visit(decl)
 
     light._known.clear()
+    compiling._forms.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(light, "_KNOWN_LIMIT", 0)
+        patch.setattr(compiling, "_is_simple", lambda *_: False)
         made = equip.instrument_code(module, Calls())
     assert not light._known
     return next(one for one in _functions(made) if one.co_qualname == qualname)
@@ -95,7 +104,7 @@ def test_what_is_kept_does_not_show() -> None:
     assert light._known
     made = {code.co_qualname: code for code in _functions(equip.instrument_code(module, _Calls()))}
     names = [code.co_qualname for code in _functions(module) if code.co_flags & 1 and "comp" not in code.co_name]
-    assert len(names) == len(set(names)) == 31
+    assert len(names) == len(set(names)) == 37
     for qualname in names:
         assert _parts(made[qualname]) == _parts(_alone(module, qualname)), qualname
 

@@ -14,7 +14,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import CodeType
-from typing import Any
 
 from equip import isa
 from equip.code import exceptions, locations
@@ -71,11 +70,9 @@ def replaced(
         for index, child in children.items():
             consts[index] = child
     units, linetable, exceptiontable, stack = new
-    frame: dict[str, Any] = (
-        {}
-        if pools.is_same_frame
-        else {"co_varnames": pools.varnames, "co_nlocals": len(pools.varnames), "co_cellvars": pools.cellvars}
-    )
+    if not pools.is_same_frame:
+        varnames = pools.varnames
+        code = code.replace(co_varnames=varnames, co_nlocals=len(varnames), co_cellvars=pools.cellvars)
     return code.replace(
         co_code=units,
         co_linetable=linetable,
@@ -83,7 +80,6 @@ def replaced(
         co_stacksize=stack,
         co_consts=tuple(consts) if last_const is None else (*consts, last_const),
         co_names=tuple(pools.names),
-        **frame,
     )
 
 

@@ -97,6 +97,7 @@ class _Shared:
         """``bounds`` are what ``parts`` are made of, in the same order, for a code object with ``pools``."""
         asked = [(bound, opcode, symbol) for bound in bounds for opcode, symbol in bound.compiled.template.symbols]
         self._names = dict.fromkeys([symbol.name for _, _, symbol in asked if isinstance(symbol, Name)])
+        self._own_names = frozenset(self._names)
         constants: dict[object, tuple[int, Form | None, object]] = {}
         for bound, opcode, symbol in asked:
             if isinstance(symbol, (Const, Hole)):
@@ -147,7 +148,7 @@ class _Shared:
         """What the symbols are in a code object, slots aside."""
         names, found = pools.names, self._names
         values: list[Value]
-        if found.keys().isdisjoint(names):
+        if self._own_names.isdisjoint(names):
             # The most frequent case: none of the names is there yet.
             pools.names = (*names, *found)
             values = [*range(len(names), len(names) + len(found))]

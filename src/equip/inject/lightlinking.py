@@ -99,8 +99,7 @@ def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list
     """The places of the parts of what was found."""
     found: list[Row] = []
     if light.parts[0]:
-        at, covered, depth = _entry(target)
-        found.append((at, 0, FALLTHROUGH, covered, depth, target.code.co_firstlineno))
+        found.append(_row_at_entry(target))
     if light.part_of:
         found += _rows_at_lines(target, light, insertions)
     if light.parts[1]:
@@ -112,12 +111,13 @@ def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list
     return found
 
 
-def _entry(target: Target) -> tuple[int, Handler | None, int]:
-    """Where the body begins, what a statement there is covered by, and the depth of the stack."""
+def _row_at_entry(target: Target) -> Row:
+    """The place of the first part."""
+    code, opcodes = target.code, target.opcodes
     if not target.is_suspendable:
-        return places.entry_of_function(target.opcodes), None, 0
-    at = places.entry(target.opcodes)
-    return at, target.coverage.final, places.entry_depth(target.code)
+        return places.entry_of_function(opcodes), 0, FALLTHROUGH, None, 0, code.co_firstlineno
+    covered, depth = target.coverage.final, places.entry_depth(code)
+    return places.entry(opcodes), 0, FALLTHROUGH, covered, depth, code.co_firstlineno
 
 
 def _rows_at_lines(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from equip import isa
 from equip.code import exceptions
 from equip.code.assembly import Value, assemble, mould_of, stamped
-from equip.code.edit import FALLTHROUGH, Edit, Inherit, Ways
+from equip.code.edit import Edit, Inherit, Ways
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Stamp, Use
 from equip.code.inlays import Inlay, inlay_of, splice_all
@@ -185,9 +185,7 @@ class _Sheet:
                 inlays[-1] = _together(inlays[-1], inlay)
             if ways is not None:
                 # What falls through runs it, so it has to be for that; jumps and exceptions need not.
-                if ways is not FALLTHROUGH and (ways.jumps or ways.apart):
-                    return None
-                if ways.fallthrough is not falls_into(raw, at):
+                if ways.jumps or ways.apart or ways.fallthrough is not falls_into(raw, at):
                     return None
                 bypassed[base + at] = ways.raises
             if covering is not None and not isinstance(covered, Inherit):

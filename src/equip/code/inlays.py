@@ -88,7 +88,11 @@ def splice_all(
     starts, heads = starts_of(whole), heads_of(whole)
     ends = [*accumulate(map(len, linetables), initial=0)]
     if [*map(starts.__getitem__, map(partial(bisect_left, heads), ends))] != [*bases]:
-        return _one_by_one(linetables, bases, places, inlays, firsts)
+        # One of them is not as long as its code: each by itself.
+        return [
+            splice(table, [Cut(places[i] - base, inlays[i].pieces) for i in range(first, last)])
+            for table, base, (first, last) in zip(linetables, bases, pairwise(firsts), strict=False)
+        ]
     holders = [bisect_right(starts, at) - 1 for at in places]
     begins = [*map(heads.__getitem__, holders)]  # what is replaced at each place: from here, in bytes
     behinds = [begin + 2 for begin in begins]  # to here
@@ -123,17 +127,3 @@ def _unusual(
     if None in news:
         found = sorted({*found, *[i for i, new in enumerate(news) if new is None]})
     return found
-
-
-def _one_by_one(
-    linetables: Sequence[bytes],
-    bases: Sequence[int],
-    places: Sequence[int],
-    inlays: Sequence[Inlay],
-    firsts: Sequence[int],
-) -> list[bytes]:
-    """``splice_all`` where one of the tables is not as long as its code."""
-    return [
-        splice(table, [Cut(places[i] - base, inlays[i].pieces) for i in range(first, last)])
-        for table, base, (first, last) in zip(linetables, bases, pairwise(firsts), strict=False)
-    ]

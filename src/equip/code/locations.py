@@ -308,7 +308,7 @@ def _numbers_below(limit: int) -> Iterable[int]:
 
 
 def is_told_by(begin: bytes) -> bool:
-    """Whether ``begin`` is at least what comes before the columns of an entry that begins so, and not more than it."""
+    """Whether ``begin`` has all that an entry which begins so says of its line, and nothing of the entry behind it."""
     kind = begin[0] & 0x78
     if kind in _WITH_VARINT:
         return len(begin) > 1 and _SIGNED_VARINT.fullmatch(begin, 1) is not None

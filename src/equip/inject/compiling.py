@@ -289,7 +289,7 @@ def _key(
         insertion.source,
         insertion.location,
         insertion.probe if insertion.suppress else None,
-        target.setting.optimize if _is_simple(insertion, snippet, target) else target.scope_key,
+        target.setting.optimize if is_simple(insertion, snippet, target) else target.scope_key,
         kinds,
         shape,
         values,
@@ -300,7 +300,7 @@ def _key(
     )
 
 
-def _is_simple(insertion: Insertion, snippet: Snippet, target: Target) -> bool:
+def is_simple(insertion: Insertion, snippet: Snippet, target: Target) -> bool:
     """Whether the snippet comes to the same code in functions of all kinds."""
     return snippet.is_simple and target.is_function and not insertion.suppress
 
@@ -329,7 +329,7 @@ def _form(
     for symbol in substituted.symbols:
         kinds[symbol] = _symbol_kind(symbol, named_by.get(symbol, symbol), target, cells)
     scope = _scope(snippet, target, kinds)
-    if _is_simple(insertion, snippet, target):
+    if is_simple(insertion, snippet, target):
         scope = replace(scope, generator=False, asynchronous=False, future_flags=0)
     compiled = _compile(scope, substituted, insertion, snippet, target)
     form = Form(

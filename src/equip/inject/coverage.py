@@ -62,9 +62,7 @@ class Coverage:
 
     def there(self, at: int, place: int) -> Handler | Inherit | None:
         """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
-        # ``self.at``, which is asked here for every line of a program
-        found = bisect_right(self._starts, place) - 1
-        covering = None if found < 0 or place >= self.handlers[found].end else self.handlers[found]
+        covering = self.at(place)
         around = self._of_statement(place, covering)
         return INHERIT if at == place and around is covering else around
 
@@ -95,7 +93,7 @@ class Coverage:
     def _of_statement(self, unit: int, covering: Handler | None) -> Handler | None:
         if unit in self._peculiar:
             return self._of_peculiar(unit, covering)
-        key = bisect_right(self._limits, self.lines[unit] or 0), covering and covering.start
+        key = self._between(unit), covering and covering.start
         known = self._usual.get(key)
         if known is None:
             known = self._usual[key] = self._of_all_like(unit, covering)

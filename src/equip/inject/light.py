@@ -7,6 +7,7 @@ found by one look-up. ``lightlinking`` puts it in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from types import CodeType
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from equip.code.direct import Image, joined, stencil_of
 from equip.code.fragment import Const, Hole, Name, Slot, Symbol, Template, Use
 from equip.code.pools import Pools, constant_key
 from equip.code.provenance import Marks, has_record
-from equip.inject.compiling import Bound, Form, bind, parsed
+from equip.inject.compiling import Bound, Form, bind, is_simple, parsed
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target
@@ -217,7 +218,7 @@ def find_light(
         snippets = [parse(one.source) for one in insertions]
         names = frozenset().union(*[snippet.ordered for snippet in snippets])
         refers = any(snippet.refers for snippet in snippets)
-        if all(snippet.is_simple for snippet in snippets) and not any(one.suppress for one in insertions):
+        if all(map(is_simple, insertions, snippets, repeat(target))):
             key = (target.setting.optimize, *kinds)
         if target.sees_as_global(names):
             known = _known.setdefault(key, _Known(names, refers, {}))

@@ -80,15 +80,9 @@ class _Lines:
         self.body = self.first + 1 + isa.CACHES[isa.RESUME]
         self.jumps = find_jumps(raw)
         self.jumps_to: dict[int, list[Jump]] = {}
-        jumps_to, companions = self.jumps_to, isa.COMPANION_JUMPS
         for jump in self.jumps:
-            if jump[2] in companions:
-                continue
-            target = jump[4]
-            if target in jumps_to:
-                jumps_to[target].append(jump)
-            else:
-                jumps_to[target] = [jump]
+            if jump.opcode not in isa.COMPANION_JUMPS:
+                self.jumps_to.setdefault(jump.target, []).append(jump)
         self.handlers_to: dict[int, list[Handler]] = {}
         for handler in coverage.handlers if coverage is not None else ():
             self.handlers_to.setdefault(handler.target, []).append(handler)
@@ -102,14 +96,8 @@ class _Lines:
         arrivals = [*self.jumps_to, *self.handlers_to]
         if isa.LINE_EVENTS_AT_CANDIDATES:
             arrivals += self._behind_companions()
-            opcodes, extended = self.opcodes, isa.EXTENDED_ARG
-            arrivals = [
-                at
-                for at in arrivals
-                if (opcodes[at] if opcodes[at] != extended else self._opcode(at)) not in _NO_CANDIDATES
-            ]
-        first = self.first
-        self.others = dict.fromkeys([at for at in arrivals if at > first])
+            arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
+        self.others = dict.fromkeys([at for at in arrivals if at > self.first])
 
     def _behind_companions(self) -> Iterator[int]:
         """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
@@ -150,7 +138,7 @@ class _Lines:
             here = self._ways(at, line)
             if here is None:
                 if line in found:
-                    _add(found, line, at)
+                    _add_another(found, line, at)
                 else:
                     found[line] = at
             elif here:
@@ -204,7 +192,7 @@ class _Lines:
             if opcodes[before] in leaving:
                 continue
             if line in found:
-                _add(found, line, at)
+                _add_another(found, line, at)
             else:
                 found[line] = at
         return found
@@ -313,13 +301,9 @@ class _Lines:
         return isa.THROW_RESUMES and self.opcodes[unit] in (_YIELD, isa.RESUME)
 
 
-def _add(found: Encounters, line: int, at: int) -> None:
-    """Add a place of a line to which whatever comes encounters it."""
-    known = found.get(line)
-    if known is None:
-        found[line] = at
-        return
-    there = found[line] = listed(line, known)
+def _add_another(found: Encounters, line: int, at: int) -> None:
+    """Add another place of a line to which whatever comes encounters it."""
+    there = found[line] = listed(line, found[line])
     there.append(Encounter(at, at, None, line))
     there.sort(key=_place)
 

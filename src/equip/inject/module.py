@@ -17,7 +17,6 @@ _STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
 _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
 
 
-_LINENO = JoinPoint.LINENO
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _SOUND_LIMIT = 20_000
 _sound: set[tuple[object, JoinPoint, bool, str]] = set()
@@ -38,12 +37,10 @@ class ModuleInjector:
     def check(self, path: CodePath, insertion: Insertion) -> None:
         """Raise ``SnippetError`` or ``JoinPointError`` for what can be told from this insertion alone."""
         target = self._targets.get(path) or self._target(path)
-        location, source, lineno, suppress, _, _, _ = insertion
+        location, source, _, suppress, _, _, _ = insertion
         key = (target.scope_key, location, suppress, source)
         if key in _sound:
             if location in _PLACED:
-                if location is _LINENO and type(lineno) is int and lineno in target.encounters:
-                    return  # as ``check_place`` finds, too, for every line of a program
                 check_place(insertion, target)
             return
         check_place(insertion, target)

@@ -86,7 +86,7 @@ def _alone(module: CodeType, qualname: str) -> CodeType:
     compiling._forms.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(light, "_KNOWN_LIMIT", 0)
-        patch.setattr(compiling, "_is_simple", lambda *_: False)
+        patch.setattr(compiling, "is_simple", lambda *_: False)
         made = equip.instrument_code(module, Calls())
     assert not light._known
     return next(one for one in _functions(made) if one.co_qualname == qualname)

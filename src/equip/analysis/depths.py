@@ -8,6 +8,7 @@ that cover nothing are not unreachable: what is put into the empty body of their
 from __future__ import annotations
 
 import dis
+from collections.abc import Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Final
@@ -23,14 +24,43 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     Raises ``InvalidCodeError`` where two ways into an instruction disagree or the stack underflows.
     """
     raw = code.co_code
+    waiting = table = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+    reached = bytearray(len(raw))  # the opcodes, for the handlers that cover them
+    depths: dict[int, int] = {}
+    pending = [*unused_handlers(raw, table), (0, 0)]
+    while pending:
+        _follow(code, pending, depths, reached)
+        entered = [handler for handler in waiting if 1 in reached[2 * handler.start : 2 * handler.end]]
+        if entered:
+            pending = [_entry_of(handler) for handler in entered]
+            waiting = [handler for handler in waiting if handler not in entered]
+    return depths
+
+
+def depth_at(code: CodeType, table: Sequence[exceptions.Handler], offset: int) -> int | None:
+    """What ``stack_depths`` has for an offset, found on the way from the nearest handler before it; ``table`` are the
+    handlers. None where no way from any of them or from the beginning leads to it."""
+    raw = code.co_code
+    entries = {(0, 0), *map(_entry_of, table), *unused_handlers(raw, table)}
+    depths: dict[int, int] = {}
+    _follow(code, sorted(entry for entry in entries if entry[0] <= offset), depths, bytearray(len(raw)), offset)
+    return depths.get(offset)
+
+
+def _entry_of(handler: exceptions.Handler) -> tuple[int, int]:
+    """Offset and depth of where a handler begins."""
+    return 2 * handler.target, handler.depth + handler.lasti + 1
+
+
+def _follow(
+    code: CodeType, pending: list[tuple[int, int]], depths: dict[int, int], reached: bytearray, goal: int = -1
+) -> None:
+    """Fill in ``depths``, and mark opcodes as ``reached``, from the ``pending`` (offset, depth) on, the last ones
+    first, until the one at ``goal`` is known."""
+    raw = code.co_code
     end = len(raw)
     caches, jumps, forward, leaving, prefix = isa.CACHES, _TAKEN, isa.FORWARD, isa.NO_FALLTHROUGH, isa.EXTENDED_ARG
-    table = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
-    waiting = table
-    reached = bytearray(end)  # the opcodes, for the handlers that cover them
-    depths: dict[int, int] = {}
-    pending: list[tuple[int, int]] = [*unused_handlers(raw, table), (0, 0)]
-    while pending:
+    while pending and goal not in depths:
         at, depth = pending.pop()
         if at and raw[at - 2 : at - 1] == _PREFIX:
             raise _no_instruction(code, at)
@@ -63,14 +93,9 @@ def stack_depths(code: CodeType) -> dict[int, int]:
         else:
             if known != depth:
                 raise InvalidCodeError(f"{code.co_qualname}: the stack depth at offset {at} is {known} or {depth}")
-        if waiting and not pending:
-            entered = [handler for handler in waiting if 1 in reached[2 * handler.start : 2 * handler.end]]
-            pending = [(2 * handler.target, handler.depth + handler.lasti + 1) for handler in entered]
-            waiting = [handler for handler in waiting if handler not in entered]
-    return depths
 
 
-def unused_handlers(raw: bytes, table: list[exceptions.Handler]) -> list[tuple[int, int]]:
+def unused_handlers(raw: bytes, table: Sequence[exceptions.Handler]) -> list[tuple[int, int]]:
     """The offsets of the handlers that cover nothing, with the depth there.
 
     The cleanup around a handler begins where the exception has been pushed, so its depth is that one.

@@ -8,7 +8,7 @@ has a variable of the same name, cell or not.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from types import CodeType
 from typing import NamedTuple
@@ -26,6 +26,12 @@ _SAVING = frozenset({_CLEAR, isa.OP["MAKE_CELL"]})
 _SWAP = isa.OP["SWAP"]
 _STORES = isa.ops("STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST")
 _TWO_STORES = isa.ops("STORE_FAST_STORE_FAST")
+_ENDING = _STORES | isa.ops("CACHE END_FOR POP_ITER POP_TOP SWAP")
+"""What there can be between the loop of a comprehension and the last of the restores."""
+_CLEARING = isa.Scan(isa.ops("LOAD_FAST_AND_CLEAR"))
+_STORING = isa.Scan(_STORES)
+_SUSPENDING = isa.Scan(isa.ops("SEND"))
+_LEAVING = isa.Scan(isa.NO_FALLTHROUGH)
 
 
 _Slots = frozenset[int]
@@ -104,6 +110,75 @@ def unprotected(code: CodeType, depths: dict[int, int]) -> Unprotected:
             if walk.depths[2 * unit] >= restoring.depth and not is_swapped:
                 result.covered[unit] = restoring
     return result
+
+
+class Regions:
+    """``unprotected``, found as far as it is asked for: the whole is dear, and what most code asks for is plain to see.
+
+    A comprehension is one piece of code, but for the handler that restores its variables. That one begins with a SWAP,
+    as no other does, and covers all of the comprehension but its beginning and its end. Where a code object does not
+    look like that, nothing is taken for plain.
+    """
+
+    def __init__(self, code: CodeType, handlers: Sequence[Handler]) -> None:
+        self._code = code
+        self._whole: Unprotected | None = None
+        self._restored: dict[int, int] | None = None
+        opcodes = code.co_code[::2]
+        clearing = _CLEARING.positions(opcodes)
+        self.exist = bool(clearing)
+        """Whether there are inlined comprehensions that save variables."""
+        self._doubtful: list[tuple[int, int]] = []
+        """Ranges of code units: nothing outside of them is without the handler that it could have."""
+        if clearing and not self._find_plain(opcodes, clearing, handlers):
+            self._doubtful, self._restored = [(0, len(opcodes))], None
+
+    def _find_plain(self, opcodes: bytes, clearing: Sequence[int], handlers: Sequence[Handler]) -> bool:
+        """Fill in what is plain to see, if the code looks as described; ``clearing`` are the saves."""
+        if _SUSPENDING.occurs(opcodes):
+            return False  # what is behind an ``await`` can be elsewhere
+        self._restored = {}
+        restoring = [handler for handler in handlers if opcodes[handler.target] == _SWAP]
+        for at in clearing:
+            following = next((handler for handler in restoring if handler.end > at), None)
+            if following is None or following.start <= at:
+                return False  # one is inside another
+            at += 1
+            for handler in restoring:
+                if handler.target == following.target:
+                    self._doubtful.append((at, handler.start))
+                    at = handler.end
+            end = at
+            while opcodes[end] in _ENDING:
+                end += 1
+            if not _STORING.occurs(opcodes[at:end]):
+                return False  # the restores are elsewhere: such as in a handler, where that one is not moved away
+            self._doubtful.append((at, end))
+            target = following.target
+            behind = target + _LEAVING.first(opcodes[target:])
+            self._restored.update(dict.fromkeys(range(target, behind), behind))
+        return True
+
+    @property
+    def whole(self) -> Unprotected:
+        """All that there is."""
+        if self._whole is None:
+            self._whole = unprotected(self._code, stack_depths(self._code))
+        return self._whole
+
+    @property
+    def restored(self) -> Mapping[int, int]:
+        """``Unprotected.restored``."""
+        if not self.exist:
+            return {}
+        return self.whole.restored if self._restored is None else self._restored
+
+    def handler_at(self, unit: int) -> Handler | None:
+        """The handler in ``Unprotected.covered`` for a code unit."""
+        for start, end in self._doubtful:
+            if start <= unit < end:
+                return self.whole.covered.get(unit)
+        return None
 
 
 def _taken(walk: _Walk, uncovered: dict[int, int], unit: int) -> tuple[list[int], int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, compress
 from types import CodeType
 
 from equip import isa
-from equip.code.locations import has_unknown, unit_count
+from equip.code.lines import lines_by_unit
 from equip.errors import InvalidCodeError
 
 
@@ -43,29 +42,6 @@ class Instruction:
         return f"{self.offset:>6} {self.opname}{shown}"
 
 
-def lines_by_unit(spans: Iterable[tuple[int, int, int | None]]) -> list[int | None]:
-    """The line of each code unit; ``spans`` as ``line_spans`` finds them."""
-    found: list[int | None] = []
-    for start, end, line in spans:
-        found += [line] * ((end - start) >> 1)
-    return found
-
-
-def line_spans(code: CodeType) -> Iterable[tuple[int, int, int | None]]:
-    """``co_lines``, where that is possible for less with neighbours on the same line as one."""
-    if isa.LINES_IN_ONE_SPAN or has_unknown(code.co_linetable):
-        return code.co_lines()
-    table = code.co_lnotab  # has no place for what has no line
-    moves = table[1::2]
-    starts = [0, *compress(accumulate(table[::2]), moves)]
-    lines = accumulate(map(_SIGNED.__getitem__, moves.replace(b"\0", b"")), initial=code.co_firstlineno)
-    spans = zip(starts, [*starts[1:], 2 * unit_count(code.co_linetable)], lines, strict=True)
-    return [span for span in spans if span[0] < span[1]]
-
-
-_SIGNED = [*range(128), *range(-128, 0)]
-
-
 _VARARGS, _VARKEYWORDS = 4, 8
 
 
@@ -90,7 +66,7 @@ def instructions(code: CodeType) -> tuple[Instruction, ...]:
 
 def iter_instructions(code: CodeType) -> Iterator[Instruction]:
     raw = code.co_code
-    lines = lines_by_unit(line_spans(code))
+    lines = lines_by_unit(code)
     slots = slot_names(code)
     index = 0
     count = len(raw) // 2

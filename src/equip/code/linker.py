@@ -22,8 +22,8 @@ from equip.code.direct import Direct, link_directly
 from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use
-from equip.code.instruction import line_spans, lines_by_unit
 from equip.code.layout import Layout, Placement
+from equip.code.lines import lines_by_unit
 from equip.code.pools import Pools
 from equip.code.sites import find_jumps, sites_of
 
@@ -128,7 +128,7 @@ class _Link:
 
     def line_at(self, unit: int) -> int:
         """The line of an instruction of the original code, or of the first one before it that has a line."""
-        found = lines_by_unit(line_spans(self.code))[: unit + 1]
+        found = lines_by_unit(self.code)[: unit + 1]
         return next((line for line in reversed(found) if line is not None), self.code.co_firstlineno)
 
     # -- code units ------------------------------------------------------------------------------------

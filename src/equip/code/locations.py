@@ -315,14 +315,21 @@ def is_told_by(begin: bytes) -> bool:
     return len(begin) == 2 and kind != _NONE << 3
 
 
-def has_unknown(linetable: bytes) -> bool:
-    """Whether a table has code units without a line."""
-    return 1 in linetable.translate(_IS_UNKNOWN)
-
-
-def unit_count(linetable: bytes) -> int:
-    """How many code units a table is for."""
-    return sum(linetable.translate(_UNITS, _PAYLOAD))
+def unknown_among(linetable: bytes) -> list[tuple[int, int]]:
+    """The ranges of code units without a line, in order and each as long as can be."""
+    flags = linetable.translate(_IS_UNKNOWN, _PAYLOAD)
+    if 1 not in flags:
+        return []
+    starts = starts_of(linetable)
+    found: list[tuple[int, int]] = []
+    first = flags.find(1)
+    while first >= 0:
+        end = flags.find(0, first)
+        if end < 0:
+            end = len(flags)
+        found.append((starts[first], starts[end]))
+        first = flags.find(1, end)
+    return found
 
 
 def starts_of(linetable: bytes) -> list[int]:

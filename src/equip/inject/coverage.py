@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from types import CodeType
 
 from equip import isa
-from equip.analysis.depths import stack_depths
-from equip.analysis.regions import Unprotected, has_regions, unprotected
+from equip.analysis.depths import depth_at, stack_depths
+from equip.analysis.regions import Regions
 from equip.code import exceptions
 from equip.code.edit import INHERIT, Inherit
 from equip.code.exceptions import Handler
-from equip.code.instruction import line_spans, lines_by_unit
+from equip.code.lines import LineSpans
 from equip.code.linker import stop_iteration_handler
 
 _NOP = isa.OP["NOP"]
@@ -30,24 +30,16 @@ class Coverage:
     def __init__(self, code: CodeType) -> None:
         self.code = code
         self.raw = code.co_code
+        self._opcodes = self.raw[::2]
         self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
         self._starts = [handler.start for handler in self.handlers]
+        self._ends = [handler.end for handler in self.handlers]
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
         self._copies: dict[int, list[Handler]] = {}
         self._usual: dict[tuple[int, int | None], tuple[Handler | None] | tuple[()]] = {}
         """By where a statement is, in lines and handlers: what it stands in, if that is all that counts."""
-        self._has_regions = has_regions(code)
-
-    @cached_property
-    def regions(self) -> Unprotected:
-        """Where a comprehension has no handler."""
-        return unprotected(self.code, self.depths)
-
-    @property
-    def restored(self) -> Mapping[int, int]:
-        """As in ``regions.Unprotected``."""
-        return self.regions.restored if self._has_regions else {}
+        self.regions = Regions(code, self.handlers)
 
     def is_final(self, handler: Handler | None) -> bool:
         """Whether it is the compiler's own last handler of a generator."""
@@ -56,15 +48,19 @@ class Coverage:
     def at(self, unit: int) -> Handler | None:
         """The handler whose range has this code unit in it."""
         found = bisect_right(self._starts, unit) - 1
-        if found < 0 or unit >= self.handlers[found].end:
-            return None
-        return self.handlers[found]
+        return self.handlers[found] if found >= 0 and unit < self._ends[found] else None
 
     def there(self, at: int, place: int) -> Handler | Inherit | None:
         """What a statement that belongs before the instruction at ``place``, and is put at ``at``, is covered by."""
         covering = self.at(place)
-        around = self._of_statement(place, covering)
+        around = self._of_statement(place, covering, self.lines.at(place))
         return INHERIT if at == place and around is covering else around
+
+    def on_line(self, place: int, line: int) -> Handler | Inherit | None:
+        """``there`` for what is put where it belongs, before an instruction that is known to be on this line."""
+        covering = self.at(place)
+        around = self._of_statement(place, covering, line)
+        return INHERIT if around is covering else around
 
     def wakes(self, covered: Handler | Inherit | None) -> bool:
         """Whether a statement in the range of this handler makes it one that can be reached.
@@ -88,12 +84,15 @@ class Coverage:
         instruction of a handler the stack is not yet what the handler's own cleanup expects. Some instructions of
         a comprehension, of which the compiler knows that they do not raise, are not in the range of its handler.
         """
-        return self._of_statement(unit, self.at(unit)) if self.handlers else None
+        return self._of_statement(unit, self.at(unit), self.lines.at(unit)) if self.handlers else None
 
-    def _of_statement(self, unit: int, covering: Handler | None) -> Handler | None:
+    def _of_statement(self, unit: int, covering: Handler | None, line: int | None) -> Handler | None:
+        restoring = self.regions.handler_at(unit) if self.regions.exist else None
+        if restoring is not None:
+            return restoring
         if unit in self._peculiar:
             return self._of_peculiar(unit, covering)
-        key = self._between(unit), covering and covering.start
+        key = bisect_right(self._limits, line or 0), covering and covering.start
         known = self._usual.get(key)
         if known is None:
             known = self._usual[key] = self._of_all_like(unit, covering)
@@ -110,20 +109,13 @@ class Coverage:
     @cached_property
     def _peculiar(self) -> frozenset[int]:
         """The code units where more counts than in which lines and in which handler they are."""
-        found = {*self._entries, *_PECULIAR.positions(self.raw[::2])}
-        if self._has_regions:
-            found.update(self.regions.covered, self.regions.restored)
-        return frozenset(found)
+        return frozenset({*self._entries, *_PECULIAR.positions(self._opcodes), *self.regions.restored})
 
     def _of_peculiar(self, unit: int, covering: Handler | None) -> Handler | None:
         entered = self._entries.get(unit)
-        if self._has_regions:
-            regions = self.regions
-            if unit in regions.covered:
-                return regions.covered[unit]
-            if entered is not None and unit in regions.restored:
-                return entered  # on the way to the restores: when it raises, too, they are what comes next
         if entered is not None:
+            if unit in self.regions.restored:
+                return entered  # on the way to the restores: when it raises, too, they are what comes next
             return self._around(covering, entered.depth)
         if self.raw[2 * unit] == _PUSH_EXC_INFO:  # of a handler that covers nothing
             return self._around(covering, self._depth(unit) - 1)
@@ -184,7 +176,7 @@ class Coverage:
         between = self._between(unit)
         found = self._copies.get(between)
         if found is None:
-            line = self.lines[unit] or 0
+            line = self.lines.at(unit) or 0
             bodies = [body for body in self._bodies if body[0] <= line < body[1]]
             first = max((body[0] for body in bodies), default=0)
             found = self._copies[between] = [handler for start, _, handler in bodies if start == first]
@@ -192,7 +184,7 @@ class Coverage:
 
     def _between(self, unit: int) -> int:
         """A number for the lines between two limits of bodies that the line of ``unit`` is one of; 0 is in no body."""
-        return bisect_right(self._limits, self.lines[unit] or 0)
+        return bisect_right(self._limits, self.lines.at(unit) or 0)
 
     @cached_property
     def _limits(self) -> list[int]:
@@ -205,9 +197,15 @@ class Coverage:
 
         What a handler inside the body covers is in the body, too.
         """
+        among = self.lines.among
+        own_firsts: dict[int, int] = {}
+        for start, end, target, _, _ in self.handlers:
+            first = min(filter(None, among(start, end)), default=0)
+            if first:
+                own_firsts[target] = min(first, own_firsts.get(target, first))
         firsts: dict[int, int] = {}
-        for handler in self.handlers:
-            first = min(filter(None, self.lines[handler.start : handler.end]), default=0)
+        for handler in self._entries.values():
+            first = own_firsts.get(handler.target, 0)
             if first:
                 for one in self._outwards(handler):
                     firsts[one.target] = min(first, firsts.get(one.target, first))
@@ -221,7 +219,7 @@ class Coverage:
 
     def _first_line(self, unit: int) -> int:
         """The line of the first instruction from ``unit`` on that has one, or 0."""
-        return next(filter(None, islice(self.lines, unit, None)), 0)
+        return next(filter(None, self.lines.from_on(unit)), 0)
 
     def _empty_body_at(self, unit: int) -> Handler | None:
         """The handler of a ``try`` that its first statement, the one at ``unit``, leaves: it covers nothing.
@@ -229,7 +227,7 @@ class Coverage:
         The line of such a handler is the next one that has code.
         """
         unused = self._unused
-        line = self.lines[unit] if unused else None
+        line = self.lines.at(unit) if unused else None
         if line is None:
             return None
         following = self._line_after(line)
@@ -250,7 +248,7 @@ class Coverage:
 
     @cached_property
     def _lines_with_code(self) -> list[int]:
-        return sorted(set(filter(None, self.lines)))
+        return sorted(set(filter(None, self.lines.lines)))
 
     @cached_property
     def _unused(self) -> dict[int, list[int]]:
@@ -258,7 +256,7 @@ class Coverage:
         found: dict[int, list[int]] = {}
         if self.handlers:
             targets = {handler.target for handler in self.handlers}
-            for at in _PUSHES_EXCEPTION.positions(self.raw[::2]):
+            for at in _PUSHES_EXCEPTION.positions(self._opcodes):
                 if at not in targets:
                     found.setdefault(self._first_line(at), []).append(at)
         return found
@@ -283,7 +281,7 @@ class Coverage:
         return max(cleanups, key=lambda one: one.end, default=None)
 
     def _depth(self, unit: int) -> int:
-        return self.depths.get(2 * unit, 0)
+        return depth_at(self.code, self.handlers, 2 * unit) or 0
 
     @cached_property
     def depths(self) -> dict[int, int]:
@@ -291,9 +289,9 @@ class Coverage:
         return stack_depths(self.code)
 
     @cached_property
-    def lines(self) -> list[int | None]:
+    def lines(self) -> LineSpans:
         """The line of each code unit."""
-        return lines_by_unit(line_spans(self.code))
+        return LineSpans(self.code)
 
     def _around(self, handler: Handler | None, depth: int) -> Handler | None:
         """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from equip import isa
 from equip.code.edit import FALLTHROUGH, Ways
-from equip.code.instruction import line_spans, lines_by_unit
+from equip.code.lines import lines_by_unit
 from equip.errors import JoinPointError
 from equip.inject import places
 from equip.inject.lines import Encounter
@@ -96,7 +96,7 @@ class FlowPlaces:
 
     @cached_property
     def _lines(self) -> list[int | None]:
-        return lines_by_unit(line_spans(self.code))
+        return lines_by_unit(self.code)
 
     def find(self, place: Place) -> list[Spot]:
         """Where the code for a block or an edge goes. Raises ``JoinPointError`` where it can go nowhere."""

@@ -135,7 +135,7 @@ def _rows_at_lines(target: Target, light: Light, insertions: Sequence[Insertion]
             continue
         there = table[lineno]
         if type(there) is int:
-            covered = INHERIT if coverage is None else coverage.there(there, there)
+            covered = INHERIT if coverage is None else coverage.on_line(there, lineno)
             found.append((there, part, None, covered, upper, lineno))
             continue
         for at, place, ways, line, is_early in listed(lineno, there):

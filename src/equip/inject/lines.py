@@ -14,8 +14,8 @@ An exception comes from the instruction that raised it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from operator import itemgetter
 from types import CodeType
 from typing import NamedTuple, TypeAlias
@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 from equip import isa
 from equip.code.edit import FALLTHROUGH, Ways
 from equip.code.exceptions import Handler
-from equip.code.instruction import line_spans, lines_by_unit
+from equip.code.lines import LineSpans
 from equip.code.sites import Jump, find_jumps
 from equip.inject.coverage import Coverage
 
@@ -33,6 +33,9 @@ _YIELD = isa.OP["YIELD_VALUE"]
 _FOR_ITER = isa.OP["FOR_ITER"]
 _END_FOR = isa.OP.get("END_FOR", -1)
 _LOOPS = isa.ops("JUMP_BACKWARD")
+_RESUME_UNITS = 1 + isa.CACHES[isa.RESUME]
+_BENDS = isa.Scan(isa.JUMPS | isa.NO_FALLTHROUGH | isa.ops("RETURN_GENERATOR YIELD_VALUE"))
+"""What does not, or not at once, go on to the instruction behind it."""
 _place: Callable[[Encounter], int] = itemgetter(1)
 
 
@@ -59,7 +62,26 @@ it: of these there is the place only, since a large program has hundreds of thou
 
 def encounters(code: CodeType, coverage: Coverage | None) -> Encounters:
     """The encounters of every line of ``code``; ``coverage`` is that of ``code``, None where it has no handlers."""
+    opcodes = code.co_code[::2]
+    if coverage is None and _BENDS.first(opcodes) == len(opcodes) - 1:
+        return _of_straight(code, opcodes)
     return _Lines(code, coverage).encounters()
+
+
+def _of_straight(code: CodeType, opcodes: bytes) -> Encounters:
+    """The encounters in code that runs from its beginning to its end: wherever a line begins."""
+    spans = LineSpans(code)
+    starts, lines = [start >> 1 for start in spans.starts], spans.lines
+    body = opcodes.index(isa.RESUME) + _RESUME_UNITS
+    first = bisect_right(starts, body) - 1
+    starts[first] = body
+    found: Encounters = {}
+    for line, at in zip(lines[first:], starts[first:], strict=True):
+        if line in found:
+            _add_another(found, line, at)
+        elif line is not None:
+            found[line] = at
+    return found
 
 
 def listed(line: int, found: int | list[Encounter]) -> list[Encounter]:
@@ -71,17 +93,17 @@ class _Lines:
     """Positions are code units, those of instructions the ones of their first prefix."""
 
     def __init__(self, code: CodeType, coverage: Coverage | None) -> None:
-        self.code = code
         self.coverage = coverage
         self.raw = raw = code.co_code
         self.opcodes = raw[::2]
-        self.spans = [*line_spans(code)]
+        self.lines = LineSpans(code) if coverage is None else coverage.lines
         self.first = self.opcodes.index(isa.RESUME)
-        self.body = self.first + 1 + isa.CACHES[isa.RESUME]
+        self.body = self.first + _RESUME_UNITS
         self.jumps = find_jumps(raw)
         self.jumps_to: dict[int, list[Jump]] = {}
+        companions = isa.COMPANION_JUMPS
         for jump in self.jumps:
-            if jump.opcode not in isa.COMPANION_JUMPS:
+            if jump.opcode not in companions:
                 self.jumps_to.setdefault(jump.target, []).append(jump)
         self.handlers_to: dict[int, list[Handler]] = {}
         for handler in coverage.handlers if coverage is not None else ():
@@ -93,11 +115,15 @@ class _Lines:
 
     def _find_arrivals(self) -> None:
         """The instructions to which something jumps, or at which an exception arrives."""
+        first, opcodes = self.first, self.opcodes
         arrivals = [*self.jumps_to, *self.handlers_to]
         if isa.LINE_EVENTS_AT_CANDIDATES:
             arrivals += self._behind_companions()
-            arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
-        self.others = dict.fromkeys([at for at in arrivals if at > self.first])
+            if isa.EXTENDED_ARG in opcodes:
+                arrivals = [at for at in arrivals if self._opcode(at) not in _NO_CANDIDATES]
+            else:
+                arrivals = [at for at in arrivals if opcodes[at] not in _NO_CANDIDATES]
+        self.others = dict.fromkeys([at for at in arrivals if at > first])
 
     def _behind_companions(self) -> Iterator[int]:
         """The instructions that an exhausted FOR_ITER and a finished SEND really go on at."""
@@ -124,15 +150,10 @@ class _Lines:
 
     # -- lines -------------------------------------------------------------------------------------------
 
-    @cached_property
-    def line_of(self) -> list[int | None]:
-        """The line of each code unit."""
-        return lines_by_unit(self.spans) if self.coverage is None else self.coverage.lines
-
     def encounters(self) -> Encounters:
         found = self._fallen_into()
         for at in sorted(self.others):
-            line = self.line_of[at]
+            line = self.lines.at(at)
             if line is None:
                 continue
             here = self._ways(at, line)
@@ -145,7 +166,7 @@ class _Lines:
                 there = found[line] = listed(line, found.get(line, []))
                 there += here
                 there.sort(key=_place)
-        restored = {} if self.coverage is None else self.coverage.restored
+        restored = {} if self.coverage is None else self.coverage.regions.restored
         if restored:
             for line, place in found.items():
                 there = listed(line, place)
@@ -163,7 +184,8 @@ class _Lines:
         leaving, loop_end = isa.NO_FALLTHROUGH, isa.LOOP_END
         doubtful = _NO_CANDIDATES | {isa.EXTENDED_ARG} if isa.LINE_EVENTS_AT_CANDIDATES else frozenset()
         current: int | None = None
-        for start, end, line in self.spans:
+        starts = self.lines.starts
+        for start, end, line in zip(starts, (*starts[1:], len(self.raw)), self.lines.lines, strict=True):
             at = start >> 1
             if at < body:
                 if end <= 2 * body:
@@ -209,14 +231,14 @@ class _Lines:
 
     def _ways(self, at: int, line: int) -> list[Encounter] | None:
         """The encounters of a line at one of its instructions; None where each way into it fires."""
-        opcodes, line_of = self.opcodes, self.line_of
+        opcodes, line_of = self.opcodes, self.lines.at
         before = at - 1
         while not opcodes[before]:  # caches are zeros, and no instruction is
             before -= 1
         falls = opcodes[before] not in isa.NO_FALLTHROUGH
         falling = falls and self._fires_falling(at, before, line)
         jumps = self.jumps_to.get(at, ())
-        firing = [jump for jump in jumps if line_of[jump.at] != line or self._fires_on_line(at, jump)]
+        firing = [jump for jump in jumps if line_of(jump.at) != line or self._fires_on_line(at, jump)]
         raises: tuple[tuple[int, int], ...] = ()
         all_raise = True
         if at in self.handlers_to:
@@ -243,23 +265,23 @@ class _Lines:
             # the only thing the jump does.
             direct = [jump for jump in firing if jump.opcode in isa.UNCONDITIONAL]
             firing = [jump for jump in firing if jump.opcode not in isa.UNCONDITIONAL]
-            found += [Encounter(j.start, start, None, self.line_of[j.at]) for j in direct]
+            found += [Encounter(j.start, start, None, self.lines.at(j.at)) for j in direct]
         if falling or firing or raises:
             # From a conditional jump the snippet may go behind the code; it then carries the jump's line.
-            source = self.line_of[firing[0].at] if firing else None
+            source = self.lines.at(firing[0].at) if firing else None
             ways = Ways(falling, frozenset(jump.at for jump in firing), raises)
             found.append(Encounter(start, start, ways, line if source is None else source))
         return found
 
     def _fires_falling(self, at: int, before: int, line: int) -> bool:
-        differs = self.line_of[before] != line
+        differs = self.lines.at(before) != line
         if not isa.LINE_EVENTS_AT_CANDIDATES:
             return before <= self.first or differs
         end = at - isa.LOOP_END
         if end > self.first and self.opcodes[end] == _END_FOR:
             loop = self._loop_that_ends_at(end)
             if loop is not None:
-                return self.line_of[loop.at] != line
+                return self.lines.at(loop.at) != line
         return differs or self.opcodes[before] == isa.RESUME
 
     def _loop_that_ends_at(self, end: int) -> Jump | None:
@@ -280,7 +302,7 @@ class _Lines:
         everything = True
         for handler in handlers:
             start, end = handler.start, handler.end
-            if line not in self.line_of[start:end]:
+            if line not in self.lines.among(start, end):
                 _extend(ranges, start, end)
                 continue
             fires = False
@@ -294,7 +316,7 @@ class _Lines:
         return tuple(ranges), everything
 
     def _fires_raising(self, at: int, unit: int, line: int) -> bool:
-        if self.line_of[unit] != line:
+        if self.lines.at(unit) != line:
             return True
         if not isa.LINE_EVENTS_AT_CANDIDATES:
             return at < unit and self._opcode(at) != _SEND

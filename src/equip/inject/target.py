@@ -264,7 +264,7 @@ class Target:
         """Its basic blocks and edges as places. Raises ``InvalidCodeError``."""
         from equip.inject.flow import FlowPlaces
 
-        return FlowPlaces(self.code, str(self), self.coverage.restored)
+        return FlowPlaces(self.code, str(self), self.coverage.regions.restored)
 
     def encloses(self, name: str) -> CodeType | None:
         """The function around this one of which ``name`` is a variable, or None."""

@@ -114,6 +114,10 @@ class Scan:
         """Whether there is one."""
         return 1 in opcodes.translate(self._flags)
 
+    def first(self, opcodes: bytes) -> int:
+        """The index of the first one, -1 where there is none."""
+        return opcodes.translate(self._flags).find(1)
+
     def positions(self, opcodes: bytes) -> list[int]:
         """The indices of all of them, in order."""
         find = opcodes.translate(self._flags).find

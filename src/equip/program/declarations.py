@@ -84,6 +84,11 @@ class Declaration:
         return self.start_lineno, self.end_lineno
 
     @property
+    def executable_lines(self) -> tuple[int, ...]:
+        """The lines at which ``insert_at_line`` can put a snippet, in order: those with code of this body's own."""
+        return tuple(sorted(self.module.injector.lines_of(self.code_path)))
+
+    @property
     def parent_module(self) -> ModuleDeclaration | None:
         """The module around; None for a module."""
         return self._find_around(ModuleDeclaration)
@@ -347,6 +352,11 @@ class ImportDeclaration(Declaration):
     @property
     def end_lineno(self) -> int:
         return self._span[3]
+
+    @property
+    def executable_lines(self) -> tuple[int, ...]:
+        """Those of the statement."""
+        return tuple(line for line in super().executable_lines if self.start_lineno <= line <= self.end_lineno)
 
     @property
     def bytecode(self) -> tuple[Instruction, ...]:

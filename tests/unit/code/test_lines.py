@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby, pairwise
 from types import CodeType
 
 import pytest
 
-from equip.code.instruction import line_spans, lines_by_unit
+from equip.code.lines import LineSpans, lines_by_unit
 
 LONG_LINE = "def f(a):\n    a = [" + ", ".join(f"a.b{i}(a)" for i in range(60)) + "]\n    return a\n"
 SOURCES = {
@@ -32,5 +33,11 @@ def nested(code: CodeType) -> Iterator[CodeType]:
 def test_lines_are_those_of_the_interpreter(source: str) -> None:
     for code in nested(compile(source, "lines.py", "exec")):
         expected = [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
-        assert lines_by_unit(line_spans(code)) == expected
+        assert lines_by_unit(code) == expected
+        spans = LineSpans(code)
+        assert [spans.at(unit) for unit in range(len(expected))] == expected
+        assert all(one != other for one, other in pairwise(spans.lines))
+        for first in range(len(expected)):
+            assert [*spans.from_on(first)] == [line for line, _ in groupby(expected[first:])]
+            assert [*spans.among(first, first + 3)] == [line for line, _ in groupby(expected[first : first + 3])]
         assert len(expected) == len(code.co_code) // 2

@@ -10,6 +10,7 @@ from types import CodeType
 
 import pytest
 
+from equip import JoinPointError, SimpleRewriter
 from equip.program import (
     MethodDeclaration,
     ModuleDeclaration,
@@ -134,6 +135,22 @@ def test_lines() -> None:
     assert f.lines == (f.start_lineno, f.end_lineno) == (2, 8)
     assert a.lines == (10, 11)
     assert module.lines == (1, 11)
+
+
+def test_executable_lines_are_those_at_which_a_snippet_can_be_put() -> None:
+    body = "    # nothing\n    b = 1\n\n    return (\n        a +\n        b)\n"
+    module = module_of("import sys, \\\n  os\n\ndef f(a):\n" + body)
+    f = module.functions[0]
+    assert f.executable_lines == (6, 8, 9, 10)
+    assert module.executable_lines == (1, 4)
+    assert module.imports[0].executable_lines == (1,)
+    rewriter = SimpleRewriter(f)
+    for line in range(12):
+        if line in f.executable_lines:
+            rewriter.insert_at_line(line, "pass")
+        else:
+            with pytest.raises(JoinPointError, match=f"line {line} has no code"):
+                rewriter.insert_at_line(line, "pass")
 
 
 def test_superclasses_are_the_dotted_ones() -> None:

@@ -48,7 +48,7 @@ from equip.analysis.verify import damage, kinds, structure
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.interpret import Interpretation, Trace
 from equip.analysis.verify.problem import Fault, Problem
-from equip.code.instruction import line_spans, lines_by_unit
+from equip.code.lines import lines_by_unit
 from equip.errors import InvalidCodeError, VerificationError
 
 __all__ = ["Problem", "check", "verify", "verify_changed"]
@@ -190,7 +190,7 @@ def _line(code: CodeType, unit: int) -> int | None:
     if unit < 0:
         return None
     try:
-        lines = lines_by_unit(line_spans(code))
+        lines = lines_by_unit(code)
     except (ValueError, OverflowError):
         return None
     return lines[unit] if unit < len(lines) else None

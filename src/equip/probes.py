@@ -134,7 +134,8 @@ class Probe:
         line = self.place.line or None
         if imported is not None or gate is not None:
             # A mistake is heard of before anything is asked for.
-            module.injector.check(declaration.code_path, Insertion(self.location, code, line, self.suppress))
+            target = module.injector.target(declaration.code_path)
+            module.injector.check(target, Insertion(self.location, code, line, self.suppress))
         for needed in filter(None, (imported, gate)):
             rewriter.insert_import(needed)
         rewriter.insert_generic(code, self.location, line, suppress=self.suppress)

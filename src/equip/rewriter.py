@@ -12,6 +12,7 @@ from equip.program.declarations import Declaration, ImportDeclaration
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, Edge
+    from equip.inject.target import Target
 
 _BEFORE, _AFTER, _LINENO = JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO  # on 3.11 a member of an enum is dear
 _made: Callable[..., Insertion] = tuple.__new__
@@ -38,8 +39,8 @@ class SimpleRewriter:
         self._declaration = decl
         self._module = decl.module
         self._path = decl.code_path
-        self._groups: dict[CodePath, int] = {}
-        """By code object, the number that ties together what this rewriter puts in there."""
+        self._there: dict[CodePath, tuple[Target, int]] = {}
+        """Each code object that was asked about, and the number that ties together what this rewriter puts in there."""
 
     def insert_before(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Put ``code`` first in the body."""
@@ -160,11 +161,11 @@ class SimpleRewriter:
         module = self._module
         if path is None:
             path = self._path
-        group = self._groups.get(path)
-        if group is None:
-            group = self._groups[path] = module.new_group(path)
-        insertion = _made(Insertion, (location, code, lineno, suppress, module.probe, group, place))
-        module.injector.check(path, insertion)
+        there = self._there.get(path)
+        if there is None:
+            there = self._there[path] = module.injector.target(path), module.new_group(path)
+        insertion = _made(Insertion, (location, code, lineno, suppress, module.probe, there[1], place))
+        module.injector.check(there[0], insertion)
         plan = module.plan
         if path in plan:
             plan[path].append(insertion)

@@ -8,7 +8,7 @@ result (a test compares them).
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, pairwise
 from types import CodeType
 from typing import NamedTuple, TypeAlias
@@ -49,13 +49,77 @@ Row: TypeAlias = tuple[int, int, Ways | None, Handler | Inherit | None, int, int
 """(at, part, ways, covered, depth, line): as in ``Edit``, with a number that stands for what goes in."""
 
 
+Runs: TypeAlias = Sequence[tuple[Image, int]]
+"""What goes in at places that follow one another: so many times the same, then so many times the next."""
+
+
+class Covered(NamedTuple):
+    """``units`` units that go in before the instruction at ``at``, behind ``before`` others, are to stand in
+    ``handler``."""
+
+    at: int
+    before: int
+    units: int
+    handler: Handler | None
+
+
+Raises: TypeAlias = tuple[tuple[int, int], ...]
+
+
 class Job(NamedTuple):
-    """A code object, what is to go in, in the order of the places, and the image of each part; None where a part has
-    more than what stands at its place."""
+    """A code object, and what is to go in before the instructions at ``ats``, which are in order, each once."""
 
     code: CodeType
-    rows: Sequence[Row]
-    images: Sequence[Image | None]
+    ats: Sequence[int]
+    runs: Runs
+    bypassed: Mapping[int, Raises]
+    """The places that jumps pass by, and exceptions, too, but for those raised in these ranges."""
+    covered: Sequence[Covered]
+    """What is for a handler that it names, where there are handlers."""
+    stack: int
+
+
+def job_of(code: CodeType, rows: Sequence[Row], images: Sequence[Image | None]) -> Job | None:
+    """The job for what is to go in, in the order of the places; ``images`` are those of each part, None where a part
+    has more than what stands at its place. None where all that takes the general linker."""
+    raw = code.co_code
+    ats: list[int] = []
+    found: list[Image] = []
+    bypassed: dict[int, Raises] = {}
+    handled: list[Covered] = []
+    need, last = code.co_stacksize, -1
+    for at, part, ways, covered, depth, _ in rows:
+        image = images[part]
+        if image is None:
+            return None
+        need = max(need, depth + image.stack)
+        before = 0
+        if at != last:
+            last = at
+            ats.append(at)
+            found.append(image)
+        else:
+            if bypassed.get(at) != (None if ways is None else ways.raises) and _has_other_ways(code, at):
+                return None
+            before = len(found[-1].hot) >> 1
+            found[-1] = _behind(found[-1], image)
+        if ways is not None:
+            if is_in_the_way(raw, at, ways):
+                return None
+            bypassed[at] = ways.raises
+        if code.co_exceptiontable and not isinstance(covered, Inherit):
+            if raw[2 * at] in isa.PUSHES_FRAMES:
+                return None
+            handled.append(Covered(at, before, len(image.hot) >> 1, covered))
+    return Job(code, ats, [(image, 1) for image in found], bypassed, handled, need)
+
+
+def is_in_the_way(raw: bytes, at: int, ways: Ways) -> bool:
+    """Whether what is for some ways into the instruction at ``at`` cannot simply stand in front of it.
+
+    What falls through runs it there, so it has to be for that; jumps and exceptions need not.
+    """
+    return bool(ways.jumps) or ways.apart or ways.fallthrough is not falls_into(raw, at)
 
 
 def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct | None:
@@ -67,8 +131,8 @@ def link_directly(code: CodeType, edits: Sequence[Edit], pools: Pools) -> Direct
             return None
         part = parts.setdefault(edit.use, len(parts))
         rows.append((edit.at, part, edit.ways, edit.covered, edit.depth, edit.line))
-    images = [joined((assemble(use, pools),)) for use in parts]
-    return link_jobs([Job(code, rows, images)])[0]
+    job = job_of(code, rows, [joined((assemble(use, pools),)) for use in parts])
+    return None if job is None else link_jobs([job])[0]
 
 
 def joined(fragments: Iterable[Fragment]) -> Image | None:
@@ -138,61 +202,27 @@ class _Sheet:
         self.places: list[int] = []
         self.hots: list[bytes] = []
         self.inlays: list[Inlay] = []
-        self.stacks: list[int] = []
         self.firsts: list[int] = []
         """Of each code object the index in these lists of its first place."""
-        self.bypassed: dict[int, _Raises] = {}
-        """The places of what jumps pass by, and exceptions, too, but for those raised in these ranges of units of the
-        code object."""
-        self.covered: dict[int, list[_Covered]] = {}
-        """What in a job is for a handler that it names, where there are handlers."""
+        self.bypassed: dict[int, Raises] = {}
+        """As in the jobs, with places of the whole."""
         raws = [job.code.co_code for job in jobs]
         self.bases = [*accumulate([len(raw) >> 1 for raw in raws], initial=0)]
         self.raw = raws[0] if len(raws) == 1 else b"".join(raws)
-        for number, (base, raw, job) in enumerate(zip(self.bases, raws, jobs, strict=False)):
-            self.firsts.append(len(self.places))
-            need = self._lay_out(number, base, raw, job)
-            if need is None:
-                self.refused.add(number)
-                del self.places[self.firsts[-1] :], self.hots[self.firsts[-1] :], self.inlays[self.firsts[-1] :]
-            self.stacks.append(need or 0)
-        self.firsts.append(len(self.places))
-
-    def _lay_out(self, number: int, base: int, raw: bytes, job: Job) -> int | None:
-        """Put what goes into one code object on the sheet; the stack that it needs, or None where it is refused."""
-        code, rows, images = job
         places, hots, inlays, bypassed = self.places, self.hots, self.inlays, self.bypassed
-        covering = self.covered.setdefault(number, []) if code.co_exceptiontable else None
-        need, last = code.co_stacksize, -1
-        for at, part, ways, covered, depth, _ in rows:
-            image = images[part]
-            if image is None:
-                return None
-            hot, inlay, stack = image
-            if depth + stack > need:
-                need = depth + stack
-            before = 0
-            if at != last:
-                last = at
-                places.append(base + at)
-                hots.append(hot)
-                inlays.append(inlay)
-            else:
-                if bypassed.get(base + at) != (None if ways is None else ways.raises) and _has_other_ways(code, at):
-                    return None
-                before = len(hots[-1]) >> 1
-                hots[-1] += hot
-                inlays[-1] = _together(inlays[-1], inlay)
-            if ways is not None:
-                # What falls through runs it, so it has to be for that; jumps and exceptions need not.
-                if ways.jumps or ways.apart or ways.fallthrough is not falls_into(raw, at):
-                    return None
-                bypassed[base + at] = ways.raises
-            if covering is not None and not isinstance(covered, Inherit):
-                if raw[2 * at] in isa.PUSHES_FRAMES:
-                    return None
-                covering.append(_Covered(at, before, len(hot) >> 1, covered))
-        return need
+        for base, (_, ats, runs, passed, _, _) in zip(self.bases, jobs, strict=False):
+            self.firsts.append(len(places))
+            places += map(base.__add__, ats)
+            for (hot, inlay, _), times in runs:
+                if times == 1:
+                    hots.append(hot)
+                    inlays.append(inlay)
+                else:
+                    hots += [hot] * times
+                    inlays += [inlay] * times
+            for at, raises in passed.items():
+                bypassed[base + at] = raises
+        self.firsts.append(len(places))
 
     def linked(self) -> list[Direct | None]:
         """The new code objects' parts."""
@@ -202,10 +232,10 @@ class _Sheet:
         between = [adjusted[start:end] for start, end in pairwise(bounds)]
         whole = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
         ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
-        tables = [code.co_linetable for code, _, _ in self.jobs]
+        tables = [job.code.co_linetable for job in self.jobs]
         linetables = splice_all(tables, bases, places, self.inlays, self.firsts)
         found: list[Direct | None] = []
-        for number, (code, _, _) in enumerate(self.jobs):
+        for number, (code, _, _, _, _, stack) in enumerate(self.jobs):
             if number in self.refused:
                 found.append(None)
                 continue
@@ -213,7 +243,7 @@ class _Sheet:
             if table:
                 table = self._moved_handlers(number, growth)
             units = whole[ends[number] : ends[number + 1]]
-            found.append(_made(Direct, (units, linetables[number], table, self.stacks[number])))
+            found.append(_made(Direct, (units, linetables[number], table, stack)))
         return found
 
     def _relaxed(self) -> tuple[list[int], bytes]:
@@ -271,7 +301,7 @@ class _Sheet:
             table = exceptions.encode(parts)
         overlays: list[tuple[int, int, Handler | None]] = []
         starts = numbers[::4]
-        for at, before, units, around in self.covered[number]:
+        for at, before, units, around in self.jobs[number].covered:
             named = None if around is None else (around.target, around.depth << 1 | around.lasti)
             if exceptions.covering(numbers, starts, at) == named:
                 continue
@@ -285,10 +315,7 @@ class _Sheet:
         return table
 
 
-_Raises: TypeAlias = tuple[tuple[int, int], ...]
-
-
-def _ways_to(handler: Handler, raises: _Raises | None) -> Iterator[tuple[int, int, bool]]:
+def _ways_to(handler: Handler, raises: Raises | None) -> Iterator[tuple[int, int, bool]]:
     """The range of a handler in parts, and whether exceptions from each pass through what is put in at its target:
     those from ``raises`` do; all, where that is None."""
     start, end, *_ = handler
@@ -305,16 +332,6 @@ def _ways_to(handler: Handler, raises: _Raises | None) -> Iterator[tuple[int, in
         start = last
     if start < end:
         yield start, end, False
-
-
-class _Covered(NamedTuple):
-    """``units`` units that go in before the instruction at ``at``, behind ``before`` others, are to stand in
-    ``handler``."""
-
-    at: int
-    before: int
-    units: int
-    handler: Handler | None
 
 
 def _has_other_ways(code: CodeType, at: int) -> bool:

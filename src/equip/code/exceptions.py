@@ -140,26 +140,25 @@ def paint(base: Iterable[Handler], overlays: Iterable[tuple[int, int, Handler | 
 
     Neighbours that end up with the same handler become one range.
     """
-    ranges = [(h.start, h.end, h) for h in base if h.start < h.end]
+    ranges = sorted((h.start, h.end, h) for h in base if h.start < h.end)
     for start, end, handler in overlays:
         if start >= end:
             continue
-        cut: list[tuple[int, int, Handler]] = []
-        for s, e, h in ranges:
-            if e <= start or s >= end:
-                cut.append((s, e, h))
-                continue
+        first, behind = bisect_left(ranges, (start,)), bisect_left(ranges, (end,))
+        if first and ranges[first - 1][1] > start:
+            first -= 1
+        new = [(start, end, handler)] if handler is not None else []
+        if first < behind:
+            s, _, h = ranges[first]
+            _, e, last = ranges[behind - 1]
             if s < start:
-                cut.append((s, start, h))
+                new.insert(0, (s, start, h))
             if e > end:
-                cut.append((end, e, h))
-        if handler is not None:
-            cut.append((start, end, handler))
-        ranges = cut
+                new.append((end, e, last))
+        ranges[first:behind] = new
     merged: list[Handler] = []
-    for s, e, h in sorted(ranges, key=lambda r: r[0]):
+    for s, e, h in ranges:
         if merged and merged[-1].end == s and merged[-1][2:] == h[2:]:
-            merged[-1] = merged[-1]._replace(end=e)
-        else:
-            merged.append(h._replace(start=s, end=e))
+            s = merged.pop().start
+        merged.append(h if h[0] == s and h[1] == e else _made(Handler, (s, e, *h[2:])))
     return merged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
 from types import CodeType
@@ -36,6 +35,7 @@ class Coverage:
         self._ends = [handler.end for handler in self.handlers]
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
+        self._known_beyond: dict[int, tuple[Handler, ...]] = {}
         self._copies: dict[int, list[Handler]] = {}
         self._usual: dict[tuple[int, int | None], tuple[Handler | None] | tuple[()]] = {}
         """By where a statement is, in lines and handlers: what it stands in, if that is all that counts."""
@@ -100,11 +100,11 @@ class Coverage:
 
     def _of_all_like(self, unit: int, covering: Handler | None) -> tuple[Handler | None] | tuple[()]:
         """What is around ``unit`` and all others on the same lines in the same handler; nothing where they differ."""
-        inner = self._body_at(unit, covering)
-        is_one = len({handler.target for handler in self._innermost_at(unit)}) < 2
-        if self._unused or not is_one or (inner is not None and inner.depth):
+        copies = self._innermost_at(unit)
+        if self._unused or any(handler.target != copies[0].target for handler in copies):
             return ()
-        return (inner or covering or self.final,)
+        inner = self._body_at(unit, covering) if copies else None
+        return () if inner is not None and inner.depth else (inner or covering or self.final,)
 
     @cached_property
     def _peculiar(self) -> frozenset[int]:
@@ -168,8 +168,9 @@ class Coverage:
         found = before[-1] if before else copies[0]
         if covering is None or self.is_final(covering):
             return found
-        around = {handler.target for handler in self._outwards(found)} - {found.target}
-        return found if covering.target in around else None
+        target = covering.target
+        is_around = target != found.target and any(one.target == target for one in self._beyond(found.target))
+        return found if is_around else None
 
     def _innermost_at(self, unit: int) -> list[Handler]:
         """The ranges of the innermost ``try`` whose body the line of ``unit`` is in, one for each copy of the body."""
@@ -203,19 +204,17 @@ class Coverage:
             first = min(filter(None, among(start, end)), default=0)
             if first:
                 own_firsts[target] = min(first, own_firsts.get(target, first))
-        firsts: dict[int, int] = {}
-        for handler in self._entries.values():
-            first = own_firsts.get(handler.target, 0)
-            if first:
-                for one in self._outwards(handler):
-                    firsts[one.target] = min(first, firsts.get(one.target, first))
-        firsts = {target: first for target, first in firsts.items() if self.raw[2 * target] == _PUSH_EXC_INFO}
-        own = {target: self._first_line(target) for target in firsts}
-        return [
-            (firsts[handler.target], own[handler.target], handler)
-            for handler in self.handlers
-            if handler.target in firsts
-        ]
+        firsts = own_firsts.copy()
+        for target, first in own_firsts.items():
+            for one in self._beyond(target):
+                firsts[one.target] = min(first, firsts.get(one.target, first))
+        ends = {target: self._first_line(target) for target in firsts if self.raw[2 * target] == _PUSH_EXC_INFO}
+        found: list[tuple[int, int, Handler]] = []
+        for handler in self.handlers:
+            target = handler.target
+            if target in ends and firsts[target] < ends[target]:  # not so where it is the handler of a ``with``
+                found.append((firsts[target], ends[target], handler))
+        return found
 
     def _first_line(self, unit: int) -> int:
         """The line of the first instruction from ``unit`` on that has one, or 0."""
@@ -261,13 +260,19 @@ class Coverage:
                     found.setdefault(self._first_line(at), []).append(at)
         return found
 
-    def _outwards(self, handler: Handler | None) -> Iterator[Handler]:
-        """A handler, and where what it lets through goes, one after the other."""
-        seen: set[int] = set()
-        while handler is not None and handler.target not in seen:
-            seen.add(handler.target)
-            yield handler
-            handler = self.at(handler.target)
+    def _beyond(self, target: int) -> tuple[Handler, ...]:
+        """Where what the handler at ``target`` lets through goes, one after the other."""
+        known = self._known_beyond.get(target)
+        if known is None:
+            found: list[Handler] = []
+            seen = {target}
+            handler = self.at(target)
+            while handler is not None and handler.target not in seen:
+                seen.add(handler.target)
+                found.append(handler)
+                handler = self.at(handler.target)
+            known = self._known_beyond[target] = tuple(found)
+        return known
 
     def _cleanup_left(self, unit: int) -> Handler | None:
         """The cleanup of the ``except`` clause that the POP_EXCEPT at ``unit`` leaves."""
@@ -295,4 +300,6 @@ class Coverage:
 
     def _around(self, handler: Handler | None, depth: int) -> Handler | None:
         """The first handler, going outwards, that leaves no more than ``depth`` on the stack."""
-        return next((one for one in self._outwards(handler) if one.depth <= depth), None)
+        if handler is None or handler.depth <= depth:
+            return handler
+        return next((one for one in self._beyond(handler.target) if one.depth <= depth), None)

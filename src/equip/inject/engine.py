@@ -38,7 +38,6 @@ from equip.inject.variables import (
 _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
-_LINENO = JoinPoint.LINENO
 _rank = itemgetter(0)
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
 
@@ -88,8 +87,6 @@ class _Around:
 def check_place(insertion: Insertion, target: Target) -> None:
     """Raise ``JoinPointError`` where the join point does not exist in the target."""
     location = insertion.location
-    if location is _LINENO and type(insertion.lineno) is int and insertion.lineno in target.encounters:
-        return
     if (location is JoinPoint.BEFORE or location is JoinPoint.AFTER) and target.is_function:
         return
     if location is JoinPoint.BLOCK or location is JoinPoint.EDGE:
@@ -105,6 +102,8 @@ def check_place(insertion: Insertion, target: Target) -> None:
         line = insertion.lineno
         if type(line) is not int:
             raise JoinPointError(f"LINENO needs a line number, not {line!r} ({target})")
+        if line in target.encounters:
+            return
         lines = sorted(target.encounters)
         below = [known for known in lines if known < line][-2:]
         above = [known for known in lines if known > line][:2]

@@ -8,7 +8,7 @@ from operator import itemgetter
 from types import CodeType
 
 from equip import isa
-from equip.code.direct import Direct, Job, Row, link_jobs
+from equip.code.direct import Covered, Direct, Image, Job, Raises, Row, is_in_the_way, job_of, link_jobs
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
 from equip.code.exceptions import Handler
 from equip.code.linker import link, replaced
@@ -22,8 +22,12 @@ from equip.inject.variables import Rewritten, changed_variables, unbindable
 
 _made: Callable[..., Job] = tuple.__new__
 """Makes a ``Job`` of a tuple of all its fields, which is what costs least."""
-_COVERED: Callable[[Row], Handler | Inherit | None] = itemgetter(3)
 _LINE: Callable[[Insertion], int] = itemgetter(2)  # what is at lines has one
+_NOWHERE: Mapping[int, Raises] = {}
+_NOTHING: tuple[Covered, ...] = ()
+_PREFIX, _RETURN_VALUE = isa.EXTENDED_ARG, isa.OP["RETURN_VALUE"]
+_RETURNS = isa.Scan(isa.RETURNS)
+_RESUME_UNITS = 1 + isa.CACHES[isa.RESUME]
 
 
 class LightLinking:
@@ -32,7 +36,7 @@ class LightLinking:
     Raises ``KeyError`` for a line that the code object does not have.
     """
 
-    __slots__ = ("_images", "_insertions", "_known_globals", "_light", "_new", "_pools", "_rows", "_target", "_wakes")
+    __slots__ = ("_insertions", "_job", "_known_globals", "_light", "_new", "_pools", "_target")
 
     def __init__(
         self,
@@ -47,12 +51,7 @@ class LightLinking:
         self._insertions = insertions
         self._pools = Pools(target.code)
         self._new: Direct | None = None
-        self._images = light.images(self._pools, target)
-        self._rows = _rows(target, light, insertions)
-        self._wakes = False
-        if light.part_of and target.code.co_exceptiontable:
-            wakes = target.coverage.wakes
-            self._wakes = bool(target.coverage.waking) and any(map(wakes, map(_COVERED, self._rows)))
+        self._job = _job(target, light, insertions, light.images(self._pools, target))
 
     def _exact(self) -> Light:
         if not self._light.is_exact:
@@ -64,8 +63,8 @@ class LightLinking:
     @staticmethod
     def link(all_: Iterable[LightLinking]) -> None:
         """Do what can be done for many code objects together, before they are completed."""
-        together = [one for one in all_ if not one._wakes]
-        found = link_jobs([_made(Job, (one._target.code, one._rows, one._images)) for one in together])
+        together = [one for one in all_ if one._job is not None]
+        found = link_jobs([one._job for one in together if one._job is not None])
         for one, new in zip(together, found, strict=True):
             one._new = new
 
@@ -76,13 +75,14 @@ class LightLinking:
         if self._new is not None:
             return replaced(code, self._new, pools, children, self._light.record)
         light = self._exact()
+        rows = _rows(target, light, self._insertions)
         edits = [
             Edit(at, use, 0, ways, covered, depth, line)
-            for at, part, ways, covered, depth, line in self._rows
+            for at, part, ways, covered, depth, line in rows
             for use in light.parts[part]
         ]
         rewritten: Rewritten = {}
-        if self._wakes:
+        if light.part_of and _wakes(target, [row[3] for row in rows]):
             edits += changed_variables(code, pools, (), rewritten, unbindable(code))
         return link(
             code,
@@ -93,6 +93,95 @@ class LightLinking:
             last_const=light.record,
             is_direct=False,
         )
+
+
+def _wakes(target: Target, covered: Iterable[Handler | Inherit | None]) -> bool:
+    """Whether statements in the range of these handlers make one of them one that can be reached."""
+    if not target.code.co_exceptiontable:
+        return False
+    coverage = target.coverage
+    return bool(coverage.waking) and any(map(coverage.wakes, covered))
+
+
+def _job(
+    target: Target, light: Light, insertions: Sequence[Insertion], images: Sequence[Image | None]
+) -> Job | None:
+    """What is to be linked together with other code objects; None where it takes the general linker."""
+    if not light.part_of:
+        job = _job_without_lines(target, light, images)
+        return job_of(target.code, _rows(target, light, insertions), images) if job is None else job
+    job = _job_at_lines(target, images[-1], insertions) if light.is_one_at_lines else None
+    if job is None:
+        job = job_of(target.code, _rows(target, light, insertions), images)
+    if job is not None and _wakes(target, [one.handler for one in job.covered]):
+        return None
+    return job
+
+
+def _job_without_lines(target: Target, light: Light, images: Sequence[Image | None]) -> Job | None:
+    """The job for what is at the entry and the returns; None where that is not as simple as in most functions."""
+    code, opcodes = target.code, target.opcodes
+    if target.is_suspendable or _PREFIX in opcodes:
+        return None
+    stack = code.co_stacksize
+    ats: list[int] = []
+    runs: list[tuple[Image, int]] = []
+    bypassed, covered = _NOWHERE, _NOTHING
+    if light.parts[1]:
+        ats, image = _RETURNS.positions(opcodes), images[1]
+        if image is None:
+            return None
+        runs.append((image, len(ats)))
+        need = image[2] + (_RETURN_VALUE in opcodes)
+        if need > stack:
+            stack = need
+    if light.parts[0]:
+        at, image = opcodes.index(isa.RESUME) + _RESUME_UNITS, images[0]
+        if image is None or (ats and ats[0] == at):
+            return None
+        ats.insert(0, at)
+        runs.insert(0, (image, 1))
+        if image[2] > stack:
+            stack = image[2]
+        bypassed = {at: FALLTHROUGH.raises}
+        if code.co_exceptiontable:
+            if opcodes[at] in isa.PUSHES_FRAMES:
+                return None
+            covered = (Covered(at, 0, len(image[0]) >> 1, None),)
+    return _made(Job, (code, ats, runs, bypassed, covered, stack))
+
+
+def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Insertion]) -> Job | None:
+    """The job for one thing at lines; None where that is not as simple as in most functions."""
+    code, table = target.code, target.encounters
+    if image is None:
+        return None
+    raw, units = code.co_code, len(image[0]) >> 1
+    coverage = target.coverage if code.co_exceptiontable else None
+    ats: list[int] = []
+    bypassed: dict[int, Raises] = {}
+    covered: list[Covered] = []
+    for line in map(_LINE, insertions):
+        there = table[line]
+        if type(there) is int:
+            ats.append(there)
+            around = INHERIT if coverage is None else coverage.on_line(there, line)
+            if around is not INHERIT:
+                covered.append(Covered(there, 0, units, around))  # type: ignore[arg-type]
+            continue
+        for at, place, ways, _, _ in there:
+            ats.append(at)
+            if ways is not None:
+                if is_in_the_way(raw, at, ways):
+                    return None
+                bypassed[at] = ways.raises
+            around = INHERIT if coverage is None else coverage.there(at, place)
+            if around is not INHERIT:
+                covered.append(Covered(at, 0, units, around))
+    if len({*ats}) != len(ats) or any(raw[2 * one.at] in isa.PUSHES_FRAMES for one in covered):
+        return None
+    ats.sort()
+    return _made(Job, (code, ats, [(image, len(ats))], bypassed, covered, code.co_stacksize + image[2]))
 
 
 def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:

@@ -19,7 +19,7 @@ _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__
 
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _SOUND_LIMIT = 20_000
-_sound: set[tuple[object, JoinPoint, bool, str]] = set()
+_sound: set[tuple[int, JoinPoint, bool, str]] = set()
 """Snippets that were found to be possible at a join point of whatever target with that kind of scope."""
 
 
@@ -34,16 +34,30 @@ class ModuleInjector:
         self._setting = Setting(file_path, module_name, optimize)
         self._targets: dict[CodePath, Target] = {}
 
-    def check(self, path: CodePath, insertion: Insertion) -> None:
+    def target(self, path: CodePath) -> Target:
+        """The code object that ``path`` names."""
+        found = self._targets.get(path)
+        if found is None:
+            enclosing: Sequence[CodeType] = ()
+            in_function = False
+            code = self.code
+            if path:
+                around = self._targets.get(path[:-1]) or self.target(path[:-1])
+                code, enclosing = child_at(around.code, path[-1]), around.enclosing_below
+                in_function = around.in_function or around.is_function
+            found = self._targets[path] = Target(code, path, enclosing, in_function, self._setting)
+        return found
+
+    def check(self, target: Target, insertion: Insertion) -> None:
         """Raise ``SnippetError`` or ``JoinPointError`` for what can be told from this insertion alone."""
-        target = self._targets.get(path) or self._target(path)
-        location, source, _, suppress, _, _, _ = insertion
+        location, source, lineno, suppress, _, _, _ = insertion
         key = (target.scope_key, location, suppress, source)
-        if key in _sound:
-            if location in _PLACED:
-                check_place(insertion, target)
+        is_sound = key in _sound
+        if is_sound and (location not in _PLACED or (type(lineno) is int and lineno in target.encounters)):
             return
         check_place(insertion, target)
+        if is_sound:
+            return
         snippet = parsed(source, target)
         bind(insertion, target, private_names(snippet, target), (), None)
         if not snippet.demands:
@@ -54,7 +68,7 @@ class ModuleInjector:
     def has_place(self, path: CodePath, location: JoinPoint, place: Place) -> bool:
         """Whether code can stand at a block or an edge."""
         try:
-            check_place(Insertion(location, "", place=place), self._target(path))
+            check_place(Insertion(location, "", place=place), self.target(path))
         except JoinPointError:
             return False
         return True
@@ -78,20 +92,7 @@ class ModuleInjector:
 
     def lines_of(self, path: CodePath) -> Collection[int]:
         """The lines that are encountered in the code object that ``path`` names."""
-        return self._target(path).encounters.keys()
-
-    def _target(self, path: CodePath) -> Target:
-        found = self._targets.get(path)
-        if found is None:
-            enclosing: Sequence[CodeType] = ()
-            in_function = False
-            code = self.code
-            if path:
-                around = self._targets.get(path[:-1]) or self._target(path[:-1])
-                code, enclosing = child_at(around.code, path[-1]), around.enclosing_below
-                in_function = around.in_function or around.is_function
-            found = self._targets[path] = Target(code, path, enclosing, in_function, self._setting)
-        return found
+        return self.target(path).encounters.keys()
 
 
 _NO_CHILDREN: Mapping[int, CodeType] = {}
@@ -112,7 +113,7 @@ class _Rebuild:
     def rebuilt(self, paths: Sequence[CodePath]) -> CodeType:
         """The module with the insertions; ``paths`` are the code objects that change, each before the one around it."""
         changed: dict[CodePath, dict[int, CodeType]] = {}
-        known, find = self.module._targets.get, self.module._target
+        known, find = self.module._targets.get, self.module.target
         targets = [known(path) or find(path) for path in paths]
         asked = [self.plan.get(path, ()) for path in paths]
         pending = instrument(zip(targets, asked, strict=True), self.known_globals)

@@ -88,8 +88,8 @@ class Target:
         """Whether a function is around it."""
         self.opcodes = code.co_code[::2]
         """The opcode of each code unit."""
-        self.scope_key = (flags & _SCOPE_FLAGS, self.is_module, setting.optimize)
-        """What compiling a snippet depends on, names aside."""
+        self.scope_key = flags & _SCOPE_FLAGS | self.is_module << 32 | (setting.optimize + 2) << 40
+        """What compiling a snippet depends on, names aside; a number, since it is asked for at each insertion."""
 
     @cached_property
     def bound(self) -> dict[object, object]:

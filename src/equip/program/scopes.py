@@ -6,7 +6,6 @@ annotations, type aliases, bounds and defaults lazily are *implicit*: nobody wro
 
 from __future__ import annotations
 
-import re
 from types import CodeType
 from typing import Final
 
@@ -40,7 +39,6 @@ _TYPE_INTRINSICS: Final = tuple(
     )
     if pair
 )
-_makes_types: Final = re.compile(b"|".join(map(re.escape, _TYPE_INTRINSICS))).search
 _NONE: Final = frozenset[int]()
 _FORMAT_REFUSED: Final = (
     _pair("LOAD_COMMON_CONSTANT", _COMMON_NOT_IMPLEMENTED_ERROR) + _pair("RAISE_VARARGS", 1)
@@ -75,7 +73,7 @@ def find_lazily_evaluated(holder: CodeType) -> frozenset[int]:
     Such a function looks like any other without parameters; it is told by what its holder does with it. (Where it has
     a parameter for the format that is wanted, ``is_implicit`` knows it.)
     """
-    if _FORMAT_REFUSED or not _TYPE_INTRINSICS or not _makes_types(holder.co_code):
+    if _FORMAT_REFUSED or not _makes_types(holder.co_code):
         return _NONE
     found = set()
     candidate: int | None = None
@@ -92,6 +90,17 @@ def find_lazily_evaluated(holder: CodeType) -> frozenset[int]:
                 found.add(candidate)
             candidate = None
     return frozenset(found)
+
+
+def _makes_types(raw: bytes) -> bool:
+    """Whether one of the intrinsic functions for types is called."""
+    for pair in _TYPE_INTRINSICS:
+        at = raw.find(pair)
+        while at % 2 == 1 and at > 0:  # an argument, and the instruction behind it
+            at = raw.find(pair, at + 1)
+        if at >= 0:
+            return True
+    return False
 
 
 def code_at(module_code: CodeType, path: tuple[int, ...]) -> CodeType:

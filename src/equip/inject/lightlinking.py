@@ -163,11 +163,11 @@ def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Inse
     covered: list[Covered] = []
     for line in map(_LINE, insertions):
         there = table[line]
-        if type(there) is int:
+        if isinstance(there, int):
             ats.append(there)
             around = INHERIT if coverage is None else coverage.on_line(there, line)
-            if around is not INHERIT:
-                covered.append(Covered(there, 0, units, around))  # type: ignore[arg-type]
+            if not isinstance(around, Inherit):
+                covered.append(Covered(there, 0, units, around))
             continue
         for at, place, ways, _, _ in there:
             ats.append(at)
@@ -176,7 +176,7 @@ def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Inse
                     return None
                 bypassed[at] = ways.raises
             around = INHERIT if coverage is None else coverage.there(at, place)
-            if around is not INHERIT:
+            if not isinstance(around, Inherit):
                 covered.append(Covered(at, 0, units, around))
     if len({*ats}) != len(ats) or any(raw[2 * one.at] in isa.PUSHES_FRAMES for one in covered):
         return None

@@ -44,23 +44,23 @@ class SimpleRewriter:
 
     def insert_before(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Put ``code`` first in the body."""
-        return self._ask(_BEFORE, code, suppress=suppress)
+        return self._ask(_BEFORE, code, suppress)
 
     def insert_after(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Put ``code`` before each return of the function; ``{return_value}`` can be read and assigned."""
-        return self._ask(_AFTER, code, suppress=suppress)
+        return self._ask(_AFTER, code, suppress)
 
     def insert_on_raise(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` when an exception, ``{exception}``, leaves the body."""
-        return self._ask(JoinPoint.RAISE, code, suppress=suppress)
+        return self._ask(JoinPoint.RAISE, code, suppress)
 
     def insert_at_line(self, lineno: int, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` each time the line ``lineno`` (from 1) is encountered."""
-        return self._ask(_LINENO, code, lineno, suppress=suppress)
+        return self._ask(_LINENO, code, suppress, lineno)
 
     def insert_at_block(self, block: BasicBlock, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` each time control enters a basic block of the body's control flow graph."""
-        return self._ask(JoinPoint.BLOCK, code, place=self._place(JoinPoint.BLOCK, block), suppress=suppress)
+        return self._ask(JoinPoint.BLOCK, code, suppress, place=self._place(JoinPoint.BLOCK, block))
 
     def insert_on_edge(self, edge: Edge, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Run ``code`` each time control goes along an edge of the body's control flow graph.
@@ -68,7 +68,7 @@ class SimpleRewriter:
         On some edges no code can stand (``JoinPointError``): on those of the kind RAISE, for which there is
         ``insert_on_raise``, and on some of those around ``await`` and ``yield from``. See ``can_insert_at``.
         """
-        return self._ask(JoinPoint.EDGE, code, place=self._place(JoinPoint.EDGE, edge), suppress=suppress)
+        return self._ask(JoinPoint.EDGE, code, suppress, place=self._place(JoinPoint.EDGE, edge))
 
     def can_insert_at(self, place: BasicBlock | Edge) -> bool:
         """Whether code can stand at a block or on an edge."""
@@ -82,7 +82,7 @@ class SimpleRewriter:
         """Put the import statement ``code`` at the top of the module (once), or of the body itself."""
         if module_import:
             return self._import_in_module(code, suppress)
-        return self._ask(JoinPoint.IMPORT, code, suppress=suppress)
+        return self._ask(JoinPoint.IMPORT, code, suppress)
 
     def insert_enter_code(
         self, code: Snippet, import_code: str | None = None, *, suppress: bool = False
@@ -112,8 +112,8 @@ class SimpleRewriter:
         if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT):
             return self._at_module(location, code, None, suppress)
         if location in (JoinPoint.BLOCK, JoinPoint.EDGE):
-            return self._ask(location, code, place=self._place(location, place), suppress=suppress)
-        return self._ask(location, code, ins_lineno, suppress=suppress)
+            return self._ask(location, code, suppress, place=self._place(location, place))
+        return self._ask(location, code, suppress, ins_lineno)
 
     def _place(self, location: JoinPoint, place: object) -> Place:
         """How the block or edge is named in an insertion; it must be of this declaration's code."""
@@ -138,22 +138,21 @@ class SimpleRewriter:
     def _at_module(self, location: JoinPoint, code: Snippet, import_code: str | None, suppress: bool) -> SimpleRewriter:
         if import_code is not None:
             self._import_in_module(import_code, suppress)
-        return self._ask(location, code, suppress=suppress, path=())
+        return self._ask(location, code, suppress, path=())
 
     def _import_in_module(self, code: str, suppress: bool) -> SimpleRewriter:
         there = self._module.plan.get((), ())
         if any(one.location is JoinPoint.IMPORT and one.source == code for one in there):
             return self
-        return self._ask(JoinPoint.IMPORT, code, suppress=suppress, path=())
+        return self._ask(JoinPoint.IMPORT, code, suppress, path=())
 
     def _ask(
         self,
         location: JoinPoint,
         code: Snippet,
-        lineno: int | None = None,
-        *,
-        place: Place = (),
         suppress: bool,
+        lineno: int | None = None,
+        place: Place = (),
         path: CodePath | None = None,
     ) -> SimpleRewriter:
         if not isinstance(code, str):

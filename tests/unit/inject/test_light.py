@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType
 
 import pytest
 
 import equip
-from equip.inject import compiling, light
+from equip.code.instruction import iter_instructions
+from equip.inject import compiling, engine, light
 
 SOURCE = """
 def nothing(): pass
@@ -159,3 +162,90 @@ def test_parameters_in_any_slot(count: int) -> None:
     for name in ("f", "g"):
         namespace[name](*range(count))  # type: ignore[operator]
     assert seen == [(name, *range(count)) for name in ("f", "g")]
+
+
+# -- against the way that everything else goes --------------------------------------------------------
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus"
+AT_ONCE = """
+def returns_at_once(): return
+def in_a_loop(a):
+    while True:
+        if a: return 1
+def one_line(a): return [b for b in a] if a else (yield)
+def first_is_a_loop(a):
+    while a: a = a.b
+    for b in a: c = b
+async def first_waits(a): return [await b async for b in a]
+def no_exception_there(a):
+    try: return
+    except a: return 1
+    finally: a = 1
+"""
+
+
+class _Asked(equip.MethodVisitor):
+    """Asks for ``wanted`` (what to do, and where) in every function."""
+
+    probe_name = "asked"
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted.split()
+
+    def visit(self, decl: equip.MethodDeclaration) -> None:
+        rewriter = equip.SimpleRewriter(decl)
+        for what in self.wanted:
+            if what == "before":
+                rewriter.insert_before("seen('before')")
+            elif what == "after":
+                rewriter.insert_after("seen()")
+            else:
+                for line in decl.executable_lines:
+                    rewriter.insert_at_line(line, "seen('line')" if what == "lines" else f"seen({line % 3})")
+
+
+def _plain(constant: object) -> object:
+    return "code" if isinstance(constant, CodeType) else constant
+
+
+def _shown(code: CodeType) -> list[tuple[int, str, object, int | None]]:
+    return [(one.offset, one.opname, _plain(one.argval), one.lineno) for one in iter_instructions(code)]
+
+
+def _differences(one: CodeType, other: CodeType) -> Iterator[str]:
+    """What differs, the order of what is new in the pools aside."""
+    where = f"{one.co_qualname}, line {one.co_firstlineno}"
+    for part in ("co_linetable", "co_exceptiontable", "co_stacksize", "co_varnames"):
+        if getattr(one, part) != getattr(other, part):
+            yield f"{where}: {part}"
+    if _shown(one) != _shown(other):
+        yield f"{where}: instructions"
+    for a, b in zip(one.co_consts, other.co_consts, strict=True):
+        if isinstance(a, CodeType):
+            assert isinstance(b, CodeType)
+            yield from _differences(a, b)
+    if sorted(map(repr, map(_plain, one.co_consts))) != sorted(map(repr, map(_plain, other.co_consts))):
+        yield f"{where}: co_consts"
+    if sorted(one.co_names) != sorted(other.co_names):
+        yield f"{where}: co_names"
+
+
+WANTED = ["before", "after", "before after", "lines", "lines lines", "before lines after", "various", "lines various"]
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+@pytest.mark.parametrize("wanted", WANTED)
+def test_the_quick_way_leads_to_the_same_code(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = {"at once": AT_ONCE} | {path.name: path.read_text(encoding="utf-8") for path in CORPUS.glob("*.py")}
+    quick: list[str] = []
+    for name, source in sources.items():
+        try:
+            module = compile(source, name, "exec", dont_inherit=True)
+        except SyntaxError:  # of a newer Python
+            continue
+        made = equip.instrument_code(module, _Asked(wanted))
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "find_light", lambda *_: None)
+            assert [*_differences(made, equip.instrument_code(module, _Asked(wanted)))] == []
+        quick.append(name)
+    assert len(quick) > 15

@@ -181,6 +181,18 @@ def no_exception_there(a):
     try: return
     except a: return 1
     finally: a = 1
+def tried_at_once(a):
+    try: return a()
+    except a: return 1
+def loop_on_a_line(a):
+    b = a
+    while b.c is not None: b = b.c
+    return b
+def or_over_lines(a):
+    return a(1) or (
+        a(2)
+        or a(3)
+    )
 """
 
 

@@ -149,7 +149,7 @@ class Regions:
                     self._doubtful.append((at, handler.start))
                     at = handler.end
             end = at
-            while opcodes[end] in _ENDING:
+            while end < len(opcodes) and opcodes[end] in _ENDING:
                 end += 1
             if not _STORING.occurs(opcodes[at:end]):
                 return False  # the restores are elsewhere: such as in a handler, where that one is not moved away

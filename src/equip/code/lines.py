@@ -8,14 +8,15 @@ from itertools import accumulate, compress
 from types import CodeType
 
 from equip import isa
-from equip.code.locations import unknown_among
+from equip.code.locations import unit_count, unknown_among
 
 
 def lines_by_unit(code: CodeType) -> list[int | None]:
     """The line of each code unit, None where it has none."""
     spans = LineSpans(code)
     found: list[int | None] = []
-    for start, end, line in zip(spans.starts, (*spans.starts[1:], len(code.co_code)), spans.lines, strict=True):
+    ends = (*spans.starts[1:], 2 * unit_count(code.co_linetable))
+    for start, end, line in zip(spans.starts, ends, spans.lines, strict=True):
         found += [line] * ((end - start) >> 1)
     return found
 
@@ -32,7 +33,7 @@ class LineSpans:
         self.starts: Sequence[int]
         self.lines: Sequence[int | None]
         if isa.LINES_IN_ONE_SPAN:
-            self.starts, _, self.lines = zip(*code.co_lines(), strict=True)
+            self.starts, _, self.lines = zip(*code.co_lines(), strict=True) if code.co_linetable else _NOTHING_KNOWN
         else:
             self.starts, self.lines = _spans_of_lnotab(code)
 
@@ -47,6 +48,9 @@ class LineSpans:
     def from_on(self, unit: int) -> Iterable[int | None]:
         """The lines of a code unit and of those behind it."""
         return self.lines[bisect_right(self.starts, 2 * unit) - 1 :]
+
+
+_NOTHING_KNOWN = (0,), (), (None,)
 
 
 def _spans_of_lnotab(code: CodeType) -> tuple[list[int], list[int | None]]:

@@ -332,6 +332,11 @@ def unknown_among(linetable: bytes) -> list[tuple[int, int]]:
     return found
 
 
+def unit_count(linetable: bytes) -> int:
+    """How many code units a table is for."""
+    return sum(linetable.translate(_UNITS, _PAYLOAD))
+
+
 def starts_of(linetable: bytes) -> list[int]:
     """The first code unit of each entry of a table, and the end of the last; tables may stand one behind the other."""
     return list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))

@@ -27,7 +27,6 @@ _NOWHERE: Mapping[int, Raises] = {}
 _NOTHING: tuple[Covered, ...] = ()
 _PREFIX, _RETURN_VALUE = isa.EXTENDED_ARG, isa.OP["RETURN_VALUE"]
 _RETURNS = isa.Scan(isa.RETURNS)
-_RESUME_UNITS = 1 + isa.CACHES[isa.RESUME]
 
 
 class LightLinking:
@@ -138,7 +137,7 @@ def _job_without_lines(target: Target, light: Light, images: Sequence[Image | No
         if need > stack:
             stack = need
     if light.parts[0]:
-        at, image = opcodes.index(isa.RESUME) + _RESUME_UNITS, images[0]
+        at, image = places.entry_of_function(opcodes), images[0]
         if image is None or (ats and ats[0] == at):
             return None
         ats.insert(0, at)

@@ -33,7 +33,6 @@ _YIELD = isa.OP["YIELD_VALUE"]
 _FOR_ITER = isa.OP["FOR_ITER"]
 _END_FOR = isa.OP.get("END_FOR", -1)
 _LOOPS = isa.ops("JUMP_BACKWARD")
-_RESUME_UNITS = 1 + isa.CACHES[isa.RESUME]
 _BENDS = isa.Scan(isa.JUMPS | isa.NO_FALLTHROUGH | isa.ops("RETURN_GENERATOR YIELD_VALUE"))
 """What does not, or not at once, go on to the instruction behind it."""
 _place: Callable[[Encounter], int] = itemgetter(1)
@@ -72,7 +71,7 @@ def _of_straight(code: CodeType, opcodes: bytes) -> Encounters:
     """The encounters in code that runs from its beginning to its end: wherever a line begins."""
     spans = LineSpans(code)
     starts, lines = [start >> 1 for start in spans.starts], spans.lines
-    body = opcodes.index(isa.RESUME) + _RESUME_UNITS
+    body = opcodes.index(isa.RESUME) + isa.RESUME_UNITS
     first = bisect_right(starts, body) - 1
     starts[first] = body
     found: Encounters = {}
@@ -98,7 +97,7 @@ class _Lines:
         self.opcodes = raw[::2]
         self.lines = LineSpans(code) if coverage is None else coverage.lines
         self.first = self.opcodes.index(isa.RESUME)
-        self.body = self.first + _RESUME_UNITS
+        self.body = self.first + isa.RESUME_UNITS
         self.jumps = find_jumps(raw)
         self.jumps_to: dict[int, list[Jump]] = {}
         companions = isa.COMPANION_JUMPS

@@ -11,7 +11,6 @@ from equip.code.instruction import Instruction, instructions
 
 _RETURNS = isa.Scan(isa.RETURNS)
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
-_RESUME_UNITS = 1 + isa.CACHES[isa.RESUME]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
     "BUILD_SET"
@@ -32,12 +31,12 @@ def entry(opcodes: bytes) -> int:
     at = opcodes.index(isa.RESUME)
     if _is_made_late(opcodes, at):
         at = opcodes.index(isa.RESUME, at + 1)
-    return at + _RESUME_UNITS
+    return at + isa.RESUME_UNITS
 
 
 def entry_of_function(opcodes: bytes) -> int:
     """``entry`` of what is no generator and no coroutine."""
-    return opcodes.index(isa.RESUME) + _RESUME_UNITS
+    return opcodes.index(isa.RESUME) + isa.RESUME_UNITS
 
 
 def made_at(code: CodeType) -> int:

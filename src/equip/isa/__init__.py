@@ -131,6 +131,8 @@ class Scan:
 
 EXTENDED_ARG: Final = OP["EXTENDED_ARG"]
 RESUME: Final = OP["RESUME"]
+RESUME_UNITS: Final = 1 + CACHES[RESUME]
+"""The code units of a RESUME with its caches."""
 FORWARD: Final = kind("fwd")
 BACKWARD: Final = kind("back")
 JUMPS: Final = FORWARD | BACKWARD

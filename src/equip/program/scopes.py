@@ -96,7 +96,7 @@ def _makes_types(raw: bytes) -> bool:
     """Whether one of the intrinsic functions for types is called."""
     for pair in _TYPE_INTRINSICS:
         at = raw.find(pair)
-        while at % 2 == 1 and at > 0:  # an argument, and the instruction behind it
+        while at > 0 and at % 2:  # an argument, and the instruction behind it
             at = raw.find(pair, at + 1)
         if at >= 0:
             return True

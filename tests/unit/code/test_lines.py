@@ -8,6 +8,7 @@ from types import CodeType
 
 import pytest
 
+from equip.code.instruction import iter_instructions
 from equip.code.lines import LineSpans, lines_by_unit
 
 LONG_LINE = "def f(a):\n    a = [" + ", ".join(f"a.b{i}(a)" for i in range(60)) + "]\n    return a\n"
@@ -27,6 +28,14 @@ def nested(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from nested(constant)
+
+
+def test_a_code_object_without_lines_has_instructions() -> None:
+    code = compile("def f(a):\n    return a\n", "lines.py", "exec").replace(co_linetable=b"")
+    assert lines_by_unit(code) == []
+    found = list(iter_instructions(code))
+    assert len(found) > 3
+    assert {one.lineno for one in found} == {None}
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)

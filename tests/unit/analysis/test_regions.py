@@ -9,9 +9,12 @@ from types import CodeType
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from equip.analysis.depths import depth_at, stack_depths
 from equip.analysis.regions import Regions, unprotected
 from equip.code import exceptions
+from property.library import code_objects, walk
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
 SOURCES = {
@@ -44,21 +47,15 @@ def f(p):
 }
 
 
-def nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from nested(constant)
-
-
 def codes() -> Iterator[CodeType]:
     for name, source in SOURCES.items():
-        yield from nested(compile(source, name, "exec"))
+        yield from walk(compile(source, name, "exec"))
     for path in sorted(CORPUS.glob("*.py")):
         try:
-            yield from nested(compile(path.read_bytes(), path.name, "exec"))
+            yield from walk(compile(path.read_bytes(), path.name, "exec"))
         except SyntaxError:  # of a newer Python
             continue
+    yield from code_objects()[::2]
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
 from itertools import groupby, pairwise
-from types import CodeType
+from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from equip.code.instruction import iter_instructions
 from equip.code.lines import LineSpans, lines_by_unit
+from property.library import walk
 
 LONG_LINE = "def f(a):\n    a = [" + ", ".join(f"a.b{i}(a)" for i in range(60)) + "]\n    return a\n"
 SOURCES = {
@@ -23,13 +26,6 @@ SOURCES = {
 }
 
 
-def nested(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from nested(constant)
-
-
 def test_a_code_object_without_lines_has_instructions() -> None:
     code = compile("def f(a):\n    return a\n", "lines.py", "exec").replace(co_linetable=b"")
     assert lines_by_unit(code) == []
@@ -40,7 +36,7 @@ def test_a_code_object_without_lines_has_instructions() -> None:
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_lines_are_those_of_the_interpreter(source: str) -> None:
-    for code in nested(compile(source, "lines.py", "exec")):
+    for code in walk(compile(source, "lines.py", "exec")):
         expected = [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
         assert lines_by_unit(code) == expected
         spans = LineSpans(code)

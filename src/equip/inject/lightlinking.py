@@ -132,18 +132,16 @@ def _job_without_lines(target: Target, light: Light, images: Sequence[Image | No
         ats, image = _RETURNS.positions(opcodes), images[1]
         if image is None:
             return None
-        runs.append((image, len(ats)))
-        need = image[2] + (_RETURN_VALUE in opcodes)
-        if need > stack:
-            stack = need
+        if ats:
+            runs.append((image, len(ats)))
+            stack = max(stack, image[2] + (_RETURN_VALUE in opcodes))
     if light.parts[0]:
         at, image = places.entry_of_function(opcodes), images[0]
         if image is None or (ats and ats[0] == at):
             return None
         ats.insert(0, at)
         runs.insert(0, (image, 1))
-        if image[2] > stack:
-            stack = image[2]
+        stack = max(stack, image[2])
         bypassed = {at: FALLTHROUGH.raises}
         if code.co_exceptiontable:
             if opcodes[at] in isa.PUSHES_FRAMES:

@@ -210,7 +210,7 @@ class _Asked(equip.MethodVisitor):
             if what == "before":
                 rewriter.insert_before("seen('before')")
             elif what == "after":
-                rewriter.insert_after("seen()")
+                rewriter.insert_after("seen(1.5, 2.5, 3.5, 4.5, 5.5, 6.5)")
             else:
                 for line in decl.executable_lines:
                     rewriter.insert_at_line(line, "seen('line')" if what == "lines" else f"seen({line % 3})")

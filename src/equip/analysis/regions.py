@@ -129,9 +129,10 @@ class Regions:
         self.exist = bool(clearing)
         """Whether there are inlined comprehensions that save variables."""
         self._doubtful: list[tuple[int, int]] = []
-        """Ranges of code units: nothing outside of them is without the handler that it could have."""
+        """Ranges of code units, in order: nothing outside of them is without the handler that it could have."""
         if clearing and not self._find_plain(opcodes, clearing, handlers):
             self._doubtful, self._restored = [(0, len(opcodes))], None
+        self._doubtful.sort()
 
     def _find_plain(self, opcodes: bytes, clearing: Sequence[int], handlers: Sequence[Handler]) -> bool:
         """Fill in what is plain to see, if the code looks as described; ``clearing`` are the saves."""
@@ -139,22 +140,27 @@ class Regions:
             return False  # what is behind an ``await`` can be elsewhere
         self._restored = {}
         restoring = [handler for handler in handlers if opcodes[handler.target] == _SWAP]
+        ends = [handler.end for handler in restoring]
+        by_target: dict[int, list[Handler]] = {}
+        for handler in restoring:
+            by_target.setdefault(handler.target, []).append(handler)
         for at in clearing:
-            following = next((handler for handler in restoring if handler.end > at), None)
-            if following is None or following.start <= at:
+            number = bisect_right(ends, at)
+            if number == len(ends) or restoring[number].start <= at:
                 return False  # one is inside another
+            target = restoring[number].target
+            if target in self._restored:
+                continue  # another variable of the same one
             at += 1
-            for handler in restoring:
-                if handler.target == following.target:
-                    self._doubtful.append((at, handler.start))
-                    at = handler.end
+            for handler in by_target[target]:
+                self._doubtful.append((at, handler.start))
+                at = handler.end
             end = at
             while end < len(opcodes) and opcodes[end] in _ENDING:
                 end += 1
             if not _STORING.occurs(opcodes[at:end]):
                 return False  # the restores are elsewhere: such as in a handler, where that one is not moved away
             self._doubtful.append((at, end))
-            target = following.target
             behind = target + _LEAVING.first(opcodes[target:])
             self._restored.update(dict.fromkeys(range(target, behind), behind))
         return True
@@ -175,10 +181,10 @@ class Regions:
 
     def handler_at(self, unit: int) -> Handler | None:
         """The handler in ``Unprotected.covered`` for a code unit."""
-        for start, end in self._doubtful:
-            if start <= unit < end:
-                return self.whole.covered.get(unit)
-        return None
+        found = bisect_right(self._doubtful, (unit, len(self._code.co_code))) - 1
+        if found < 0 or unit >= self._doubtful[found][1]:
+            return None
+        return self.whole.covered.get(unit)
 
 
 def _taken(walk: _Walk, uncovered: dict[int, int], unit: int) -> tuple[list[int], int]:

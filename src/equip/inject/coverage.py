@@ -20,6 +20,8 @@ _NOP = isa.OP["NOP"]
 _POP_EXCEPT = isa.OP["POP_EXCEPT"]
 _PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
 _PECULIAR = isa.Scan(frozenset({_NOP, _POP_EXCEPT, _PUSH_EXC_INFO}))
+_FEW = 8
+"""For so many places it costs less to find the depth of the stack of each by itself than those of all the code."""
 _PUSHES_EXCEPTION = isa.Scan(frozenset({_PUSH_EXC_INFO}))
 
 
@@ -35,6 +37,7 @@ class Coverage:
         self._ends = [handler.end for handler in self.handlers]
         self._entries = {handler.target: handler for handler in reversed(self.handlers)}
         self.final = stop_iteration_handler(self.raw, self.handlers)
+        self._depths_asked = 0
         self._known_beyond: dict[int, tuple[Handler, ...]] = {}
         self._copies: dict[int, list[Handler]] = {}
         self._usual: dict[tuple[int, int | None], tuple[Handler | None] | tuple[()]] = {}
@@ -286,7 +289,10 @@ class Coverage:
         return max(cleanups, key=lambda one: one.end, default=None)
 
     def _depth(self, unit: int) -> int:
-        return depth_at(self.code, self.handlers, 2 * unit) or 0
+        if self._depths_asked < _FEW:
+            self._depths_asked += 1
+            return depth_at(self.code, self.handlers, 2 * unit) or 0
+        return self.depths.get(2 * unit, 0)
 
     @cached_property
     def depths(self) -> dict[int, int]:

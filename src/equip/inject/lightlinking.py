@@ -71,8 +71,6 @@ class LightLinking:
         """The target's code object with the snippets in it, and ``children`` as new constants by index."""
         target, pools = self._target, self._pools
         code = target.code
-        if self._job is not None and not self._job.ats:
-            return link(code, children=children)  # such as code that never returns
         if self._new is not None:
             return replaced(code, self._new, pools, children, self._light.record)
         light = self._exact()

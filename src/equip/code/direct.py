@@ -47,8 +47,6 @@ class Image(NamedTuple):
 
 Row: TypeAlias = tuple[int, int, Ways | None, Handler | Inherit | None, int, int | None]
 """(at, part, ways, covered, depth, line): as in ``Edit``, with a number that stands for what goes in."""
-
-
 Runs: TypeAlias = Sequence[tuple[Image, int]]
 """What goes in at places that follow one another: so many times the same, then so many times the next."""
 
@@ -64,6 +62,7 @@ class Covered(NamedTuple):
 
 
 Raises: TypeAlias = tuple[tuple[int, int], ...]
+"""Ranges of units whose exceptions arrive at a place, as in ``Ways``."""
 
 
 class Job(NamedTuple):

@@ -32,8 +32,10 @@ class LineSpans:
     def __init__(self, code: CodeType) -> None:
         self.starts: Sequence[int]
         self.lines: Sequence[int | None]
-        if isa.LINES_IN_ONE_SPAN:
-            self.starts, _, self.lines = zip(*code.co_lines(), strict=True) if code.co_linetable else _NOTHING_KNOWN
+        if not code.co_linetable:
+            self.starts, self.lines = (0,), (None,)
+        elif isa.LINES_IN_ONE_SPAN:
+            self.starts, _, self.lines = zip(*code.co_lines(), strict=True)
         else:
             self.starts, self.lines = _spans_of_lnotab(code)
 
@@ -48,9 +50,6 @@ class LineSpans:
     def from_on(self, unit: int) -> Iterable[int | None]:
         """The lines of a code unit and of those behind it."""
         return self.lines[bisect_right(self.starts, 2 * unit) - 1 :]
-
-
-_NOTHING_KNOWN = (0,), (), (None,)
 
 
 def _spans_of_lnotab(code: CodeType) -> tuple[list[int], list[int | None]]:

@@ -26,7 +26,6 @@ _LINE: Callable[[Insertion], int] = itemgetter(2)  # what is at lines has one
 _NOWHERE: Mapping[int, Raises] = {}
 _NOTHING: tuple[Covered, ...] = ()
 _PREFIX, _RETURN_VALUE = isa.EXTENDED_ARG, isa.OP["RETURN_VALUE"]
-_RETURNS = isa.Scan(isa.RETURNS)
 
 
 class LightLinking:
@@ -127,7 +126,7 @@ def _job_without_lines(target: Target, light: Light, images: Sequence[Image | No
     runs: list[tuple[Image, int]] = []
     bypassed, covered = _NOWHERE, _NOTHING
     if light.parts[1]:
-        ats, image = _RETURNS.positions(opcodes), images[1]
+        ats, image = places.RETURNS.positions(opcodes), images[1]
         if image is None:
             return None
         if ats:

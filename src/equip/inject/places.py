@@ -9,7 +9,8 @@ from equip import isa
 from equip.analysis.depths import stack_depths
 from equip.code.instruction import Instruction, instructions
 
-_RETURNS = isa.Scan(isa.RETURNS)
+RETURNS = isa.Scan(isa.RETURNS)
+"""Finds the instructions that return."""
 _RETURN_GENERATOR = isa.OP["RETURN_GENERATOR"]
 _PUSHES_ONE = isa.ops(
     "LOAD_CONST LOAD_SMALL_INT LOAD_COMMON_CONSTANT LOAD_NAME LOAD_LOCALS LOAD_DEREF LOAD_FAST LOAD_FAST_BORROW "
@@ -87,7 +88,7 @@ def _behind_set_up(found: Sequence[Instruction], i: int, names: frozenset[str]) 
 
 def returns(opcodes: bytes) -> list[tuple[int, int]]:
     """(first prefix, opcode) of each instruction that returns, in code units; ``opcodes`` is ``co_code[::2]``."""
-    found = _RETURNS.positions(opcodes)
+    found = RETURNS.positions(opcodes)
     if isa.EXTENDED_ARG in opcodes:
         return [(_first_prefix(opcodes, index), index) for index in found]
     return [(index, index) for index in found]

@@ -29,6 +29,7 @@ SOURCES = {
 def test_a_code_object_without_lines_has_instructions() -> None:
     code = compile("def f(a):\n    return a\n", "lines.py", "exec").replace(co_linetable=b"")
     assert lines_by_unit(code) == []
+    assert [LineSpans(code).at(unit) for unit in range(3)] == [None] * 3
     found = list(iter_instructions(code))
     assert len(found) > 3
     assert {one.lineno for one in found} == {None}

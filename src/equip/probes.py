@@ -21,7 +21,7 @@ from equip.delivery.gates import NAME, gate_source
 from equip.delivery.where import Where, parse_where
 from equip.errors import ProbeError, SnippetError
 from equip.inject.callables import call_of
-from equip.inject.request import Insertion, JoinPoint
+from equip.inject.request import JoinPoint
 from equip.inject.snippet import guarded, parse
 from equip.program.declarations import Declaration, ModuleDeclaration
 from equip.rewriter import SimpleRewriter, Snippet
@@ -135,7 +135,7 @@ class Probe:
         if imported is not None or gate is not None:
             # A mistake is heard of before anything is asked for.
             target = module.injector.target(declaration.code_path)
-            module.injector.check(target, Insertion(self.location, code, line, self.suppress))
+            module.injector.insertion(target, self.location, code, line, self.suppress)
         for needed in filter(None, (imported, gate)):
             rewriter.insert_import(needed)
         rewriter.insert_generic(code, self.location, line, suppress=self.suppress)

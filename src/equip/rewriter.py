@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from equip.errors import JoinPointError
 from equip.inject.callables import call_of
-from equip.inject.request import CodePath, Insertion, JoinPoint, Place
+from equip.inject.request import JoinPoint, Place
 from equip.program.declarations import Declaration, ImportDeclaration
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from equip.inject.target import Target
 
 _BEFORE, _AFTER, _LINENO = JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO  # on 3.11 a member of an enum is dear
-_made: Callable[..., Insertion] = tuple.__new__
-"""Makes an ``Insertion`` of a tuple of all its fields, which is what costs least."""
-
 Snippet: TypeAlias = str | Callable[..., Any]
 """Python source with fields, or a callable whose parameter names are the fields that it wants."""
 
@@ -39,8 +36,10 @@ class SimpleRewriter:
         self._declaration = decl
         self._module = decl.module
         self._path = decl.code_path
-        self._there: dict[CodePath, tuple[Target, int]] = {}
-        """Each code object that was asked about, and the number that ties together what this rewriter puts in there."""
+        self._target: Target | None = None
+        self._group = 0
+        """Ties together what this rewriter puts in; not known before there is something."""
+        self._of_module: SimpleRewriter | None = None
 
     def insert_before(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
         """Put ``code`` first in the body."""
@@ -138,13 +137,23 @@ class SimpleRewriter:
     def _at_module(self, location: JoinPoint, code: Snippet, import_code: str | None, suppress: bool) -> SimpleRewriter:
         if import_code is not None:
             self._import_in_module(import_code, suppress)
-        return self._ask(location, code, suppress, path=())
+        self._on_module()._ask(location, code, suppress)
+        return self
 
     def _import_in_module(self, code: str, suppress: bool) -> SimpleRewriter:
         there = self._module.plan.get((), ())
         if any(one.location is JoinPoint.IMPORT and one.source == code for one in there):
             return self
-        return self._ask(JoinPoint.IMPORT, code, suppress, path=())
+        self._on_module()._ask(JoinPoint.IMPORT, code, suppress)
+        return self
+
+    def _on_module(self) -> SimpleRewriter:
+        """What puts this rewriter's snippets into the module itself."""
+        if not self._path:
+            return self
+        if self._of_module is None:
+            self._of_module = SimpleRewriter(self._module)
+        return self._of_module
 
     def _ask(
         self,
@@ -153,23 +162,24 @@ class SimpleRewriter:
         suppress: bool,
         lineno: int | None = None,
         place: Place = (),
-        path: CodePath | None = None,
     ) -> SimpleRewriter:
         if not isinstance(code, str):
             code = self._call(code, suppress)
-        module = self._module
-        if path is None:
-            path = self._path
-        there = self._there.get(path)
-        if there is None:
-            there = self._there[path] = module.injector.target(path), module.new_group(path)
-        insertion = _made(Insertion, (location, code, lineno, suppress, module.probe, there[1], place))
-        module.injector.check(there[0], insertion)
-        plan = module.plan
-        if path in plan:
-            plan[path].append(insertion)
+        module, path = self._module, self._path
+        asked = module.plan.get(path)
+        target = self._target
+        if target is None:
+            target = module.injector.target(path)
+            if asked is not None:
+                self._group = 1 + max([one.group for one in asked if one.probe == module.probe], default=-1)
+        insertion = module.injector.insertion(
+            target, location, code, lineno, suppress, module.probe, self._group, place
+        )
+        self._target = target
+        if asked is None:
+            module.plan[path] = [insertion]
         else:
-            plan[path] = [insertion]
+            asked.append(insertion)
         return self
 
     def _call(self, function: Callable[..., Any], suppress: bool) -> str:

@@ -27,7 +27,7 @@ Kind = tuple[JoinPoint, str, bool, str]
 """Join point, source, suppression and probe: in what insertions can be alike."""
 
 
-_location: Callable[[Kind], JoinPoint] = itemgetter(0)
+_location: Callable[[Insertion], JoinPoint] = itemgetter(0)
 kind_of: Callable[[Insertion], Kind] = itemgetter(0, 1, 3, 4)
 
 
@@ -195,16 +195,18 @@ def find_light(
     """What the insertions come to, if they are of that kind. Does not look whether the lines exist."""
     if not target.is_function or has_record(target.code):
         return None
-    kinds = [*map(kind_of, insertions)]
-    if kinds[0][0] is _LINENO and kinds.count(kinds[0]) == len(kinds):
-        insertions, kinds = insertions[:1], kinds[:1]
-    elif _LINENO in map(_location, kinds):
-        insertions = _once_at_lines(insertions)
-        kinds = [*map(kind_of, insertions)]
-    key: object = (target.setting.optimize, *kinds)
+    what: Sequence[object] = insertions
+    if _LINENO in map(_location, insertions):
+        what = kinds = [*map(kind_of, insertions)]
+        if kinds.count(kinds[0]) == len(kinds):
+            insertions, what = insertions[:1], kinds[:1]
+        else:
+            insertions = _once_at_lines(insertions)
+            what = [*map(kind_of, insertions)]
+    key: object = (target.setting.optimize, *what)
     known = _known.get(key)
     if known is None:
-        key = (target.scope_key, *kinds)
+        key = (target.scope_key, *what)
         known = _known.get(key)
     found = None
     if known is not None and target.sees_as_global(known.names):
@@ -219,7 +221,7 @@ def find_light(
         names = frozenset().union(*[snippet.ordered for snippet in snippets])
         refers = any(snippet.refers for snippet in snippets)
         if all(map(is_simple, insertions, snippets, repeat(target))):
-            key = (target.setting.optimize, *kinds)
+            key = (target.setting.optimize, *what)
         if target.sees_as_global(names):
             known = _known.setdefault(key, _Known(names, refers, {}))
             known.by_kinds[target.parameter_kinds if refers else None] = made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from types import CodeType
 
 from equip import isa
@@ -17,10 +18,13 @@ _STORE_GLOBAL = isa.OP["STORE_GLOBAL"]
 _IMPLICIT_GLOBALS = ("__name__", "__file__", "__doc__", "__spec__", "__package__", "__path__", "__loader__")
 
 
-_PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
+_LINENO = JoinPoint.LINENO
+_PLACED = frozenset({_LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _SOUND_LIMIT = 20_000
-_sound: set[tuple[int, JoinPoint, bool, str]] = set()
-"""Snippets that were found to be possible at a join point of whatever target with that kind of scope."""
+_sound: dict[tuple[int, JoinPoint, str, bool, str, int], Insertion] = {}
+"""Insertions that were found to be possible in whatever target has such a scope; at a line or place, if that exists."""
+_made: Callable[..., Insertion] = tuple.__new__
+"""Makes an ``Insertion`` of a tuple of all its fields, which is what costs least."""
 
 
 class ModuleInjector:
@@ -38,32 +42,44 @@ class ModuleInjector:
         """The code object that ``path`` names."""
         found = self._targets.get(path)
         if found is None:
-            enclosing: Sequence[CodeType] = ()
-            in_function = False
-            code = self.code
             if path:
                 around = self._targets.get(path[:-1]) or self.target(path[:-1])
-                code, enclosing = child_at(around.code, path[-1]), around.enclosing_below
-                in_function = around.in_function or around.is_function
-            found = self._targets[path] = Target(code, path, enclosing, in_function, self._setting)
+                index = path[-1]
+                found = Target(child_at(around.code, index), self._setting, around, index)
+            else:
+                found = Target(self.code, self._setting)
+            self._targets[path] = found
         return found
 
-    def check(self, target: Target, insertion: Insertion) -> None:
-        """Raise ``SnippetError`` or ``JoinPointError`` for what can be told from this insertion alone."""
-        location, source, lineno, suppress, _, _, _ = insertion
-        key = (target.scope_key, location, suppress, source)
-        is_sound = key in _sound
-        if is_sound and (location not in _PLACED or (type(lineno) is int and lineno in target.encounters)):
-            return
+    def insertion(
+        self,
+        target: Target,
+        location: JoinPoint,
+        source: str,
+        lineno: int | None,
+        suppress: bool,
+        probe: str = "",
+        group: int = 0,
+        place: Place = (),
+    ) -> Insertion:
+        """The insertion into a target. Raises ``SnippetError`` or ``JoinPointError`` for what can be told from it
+        alone."""
+        key = (target.scope_key, location, source, suppress, probe, group)
+        sound = _sound.get(key)
+        if sound is not None and lineno is None and location not in _PLACED:
+            return sound
+        insertion = _made(Insertion, (location, source, lineno, suppress, probe, group, place))
+        if sound is not None and type(lineno) is int and location is _LINENO and lineno in target.encounters:
+            return insertion
         check_place(insertion, target)
-        if is_sound:
-            return
-        snippet = parsed(source, target)
-        bind(insertion, target, private_names(snippet, target), (), None)
-        if not snippet.demands:
-            if len(_sound) >= _SOUND_LIMIT:
-                _sound.clear()
-            _sound.add(key)
+        if sound is None:
+            snippet = parsed(source, target)
+            bind(insertion, target, private_names(snippet, target), (), None)
+            if not snippet.demands and (lineno is None or location in _PLACED):
+                if len(_sound) >= _SOUND_LIMIT:
+                    _sound.clear()
+                _sound[key] = insertion
+        return insertion
 
     def has_place(self, path: CodePath, location: JoinPoint, place: Place) -> bool:
         """Whether code can stand at a block or an edge."""
@@ -78,14 +94,11 @@ class ModuleInjector:
 
         ``global_names`` tells the names of a module that is loaded, which otherwise its code tells.
         """
-        paths = dict.fromkeys([path for path, insertions in plan.items() if insertions])
-        if not paths:
+        find, known = self.target, self._targets.get
+        asked = {known(path) or find(path): insertions for path, insertions in plan.items() if insertions}
+        if not asked:
             return self.code
-        for path in list(paths):
-            while path and path[:-1] not in paths:
-                path = path[:-1]
-                paths[path] = None
-        new = _Rebuild(self, plan, global_names).rebuilt(sorted(paths, key=len, reverse=True))
+        new = _Rebuild(self.code, asked, global_names).rebuilt()
         # Declarations refer to each other and to this: what has served is given back at once, not by the collector.
         self._targets = {}
         return new
@@ -96,37 +109,46 @@ class ModuleInjector:
 
 
 _NO_CHILDREN: Mapping[int, CodeType] = {}
+_depth: Callable[[Target], int] = attrgetter("depth")
 
 
 class _Rebuild:
     """One plan carried out, from the innermost code objects outwards."""
 
     def __init__(
-        self, module: ModuleInjector, plan: Plan, global_names: Callable[[], frozenset[str]] | None
+        self,
+        module: CodeType,
+        asked: Mapping[Target, Sequence[Insertion]],
+        global_names: Callable[[], frozenset[str]] | None,
     ) -> None:
-        self.module = module
-        self.plan = plan
+        self._module = module
+        self._asked = asked
         self._global_names = global_names
         self._globals: frozenset[str] | None = None
         self._has_globals = False
 
-    def rebuilt(self, paths: Sequence[CodePath]) -> CodeType:
-        """The module with the insertions; ``paths`` are the code objects that change, each before the one around it."""
-        changed: dict[CodePath, dict[int, CodeType]] = {}
-        known, find = self.module._targets.get, self.module.target
-        targets = [known(path) or find(path) for path in paths]
-        asked = [self.plan.get(path, ()) for path in paths]
-        pending = instrument(zip(targets, asked, strict=True), self.known_globals)
-        for path, target, one in zip(paths, targets, pending, strict=True):
-            new = one.completed(changed.pop(path, _NO_CHILDREN))
-            if not path:
+    def rebuilt(self) -> CodeType:
+        """The module with the insertions."""
+        asked = dict(self._asked)
+        for target in self._asked:
+            around = target.around
+            while around is not None and around not in asked:
+                asked[around] = ()
+                around = around.around
+        targets = sorted(asked, key=_depth, reverse=True)
+        pending = instrument([(target, asked[target]) for target in targets], self.known_globals)
+        changed: dict[Target, dict[int, CodeType]] = {}
+        for target, one in zip(targets, pending, strict=True):
+            new = one.completed(changed.get(target, _NO_CHILDREN))
+            around = target.around
+            if around is None:
                 return new
-            if new is not target.code:
-                around = path[:-1]
-                if around in changed:
-                    changed[around][path[-1]] = new
-                else:
-                    changed[around] = {path[-1]: new}
+            if new is target.code:
+                continue
+            if around in changed:
+                changed[around][target.index] = new
+            else:
+                changed[around] = {target.index: new}
         raise AssertionError("the module is the last of what changes: a bug of equip")
 
     def known_globals(self) -> frozenset[str] | None:
@@ -134,9 +156,9 @@ class _Rebuild:
         if not self._has_globals:
             self._has_globals = True
             loaded = self._global_names
-            self._globals = bound_globals(self.module.code) if loaded is None else loaded()
+            self._globals = bound_globals(self._module) if loaded is None else loaded()
             if self._globals is not None:
-                for insertions in self.plan.values():
+                for insertions in self._asked.values():
                     for insertion in insertions:
                         names = parse(insertion.source).names
                         self._globals |= names.bound | names.declared_global

@@ -15,7 +15,6 @@ from equip.code.instruction import parameter_count
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounters, encounters
-from equip.inject.request import CodePath
 
 if TYPE_CHECKING:
     from equip.inject.flow import FlowPlaces
@@ -63,29 +62,29 @@ class Setting(NamedTuple):
 
 
 class Target:
-    """One code object of a module. ``enclosing`` are the code objects around it, the module's first."""
+    """One code object of a module: constant ``index`` of the code object ``around`` it, if there is one."""
 
     _variables: dict[str, NameKind] | None = None
     _of_comprehensions: frozenset[str] = frozenset()
     """Names that may be variables of inlined comprehensions only; emptied when that is cleared up."""
 
     def __init__(
-        self,
-        code: CodeType,
-        path: CodePath,
-        enclosing: Sequence[CodeType],
-        in_function: bool,
-        setting: Setting,
+        self, code: CodeType, setting: Setting, around: Target | None = None, index: int = 0
     ) -> None:
         self.code = code
-        self.path = path
-        self.enclosing = enclosing
         self.setting = setting
+        self.around = around
+        self.index = index
         self.flags = flags = code.co_flags
         self.is_function = bool(flags & _CO_OPTIMIZED)
-        self.is_module = not enclosing and not self.is_function
-        self.in_function = in_function
-        """Whether a function is around it."""
+        if around is None:
+            self.depth = 0
+            self.is_module, self.in_function = not self.is_function, False
+        else:
+            self.depth = around.depth + 1
+            """How many code objects are around it."""
+            self.is_module, self.in_function = False, around.is_function or around.in_function
+            """Whether it is the module's own; whether a function is around it."""
         self.opcodes = code.co_code[::2]
         """The opcode of each code unit."""
         self.scope_key = flags & _SCOPE_FLAGS | self.is_module << 32 | (setting.optimize + 2) << 40
@@ -97,9 +96,10 @@ class Target:
         return {}
 
     @cached_property
-    def enclosing_below(self) -> Sequence[CodeType]:
-        """``enclosing`` of what is directly inside it."""
-        return (*self.enclosing, self.code)
+    def enclosing(self) -> Sequence[CodeType]:
+        """The code objects around it, the module's first."""
+        around = self.around
+        return () if around is None else (*around.enclosing, around.code)
 
     @property
     def is_generator(self) -> bool:

@@ -149,7 +149,6 @@ class ModuleDeclaration(Declaration):
     """
 
     __slots__ = (
-        "_groups",
         "_imports",
         "_superclasses",
         "aliases",
@@ -182,7 +181,6 @@ class ModuleDeclaration(Declaration):
         self.probe = ""
         self.plan: Plan = {}
         self.injector = ModuleInjector(code, file_path=module_path, module_name=module_name, optimize=optimize)
-        self._groups: dict[tuple[CodePath, str], int] = {}
         self._superclasses: dict[CodePath, dict[int, tuple[str, ...]]] = {}
         self._imports: tuple[ImportDeclaration, ...] | None = None
         if code.co_flags & scopes.CO_OPTIMIZED:  # A function by itself: it stands for its module.
@@ -215,13 +213,6 @@ class ModuleDeclaration(Declaration):
             found = find_superclasses(scopes.code_at(self.code_object, path))
             self._superclasses[path] = found
         return found
-
-    def new_group(self, path: CodePath) -> int:
-        """A number that no insertion of the running probe has in this code object so far."""
-        key = (path, self.probe)
-        number = self._groups.get(key, 0)
-        self._groups[key] = number + 1
-        return number
 
     def __repr__(self) -> str:
         return f"<ModuleDeclaration {self.module_name} {self.module_path!r}>"

@@ -418,3 +418,142 @@ def test_a_function_by_itself_is_around_those_inside_it() -> None:
 
     with pytest.raises(equip.SnippetError, match=r"'hidden' is a variable of .*around.* around it"):
         equip.instrument_code(around.__code__, Shows())
+
+
+# -- inlined comprehensions (3.12 on) that bind a name of the function ----------------------------------------------
+
+INLINED = sys.version_info >= (3, 12)
+
+
+def asked(*what: tuple[str, object, str]) -> Ask:
+    """Asks for each of these: ``(method of the rewriter, line or None, snippet)``."""
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        for how, line, snippet in what:
+            getattr(rewriter, how)(*(() if line is None else (line,)), snippet)
+
+    return ask
+
+
+@pytest.mark.parametrize("snippet", ["record(x)", "if record(x): [x for x in ()]"])
+def test_cell_that_a_comprehension_has_put_aside(snippet: str) -> None:
+    # The slot has the comprehension's plain value there, or none, where the snippet expected the cell.
+    source = """
+def f(x, ys):
+    g = lambda: x
+    r = [x for x in ys]
+    return r, x, g()
+record(f(1, [2, 3]))
+"""
+    code = instrumented(source, asked(("insert_at_line", 4, snippet)))
+    assert equip.check(code) == ()
+    assert run(code) == [1, *([2, 3] if INLINED else []), ([2, 3], 1, 1)]
+
+
+def test_assigning_to_a_cell_that_a_comprehension_has_put_aside() -> None:
+    source = """
+def f(x, ys):
+    g = lambda: x
+    r = [x
+         for x in ys]
+    return r, x, g()
+record(f(1, [2, 3]))
+"""
+    code = instrumented(source, asked(("insert_at_line", 4, "x = x * 10")))
+    assert equip.check(code) == ()
+    # Line 4 is met once more when all is there: from 3.12 on, before the function's own is back.
+    assert run(code) == [([20, 30], 10, 10) if INLINED else ([2, 3], 100, 100)]
+
+
+def test_variable_of_which_only_the_comprehension_makes_a_cell() -> None:
+    source = """
+def f(x, ys):
+    r = [(lambda: x) for x in ys]
+    return x, [g() for g in r]
+record(f(1, [2, 3]))
+"""
+    code = instrumented(source, asked(("insert_at_line", 3, "x += 5"), ("insert_at_line", 3, "record((lambda: x)())")))
+    assert equip.check(code) == ()
+    assert run(code) == ([6, 7, 8, (6, [8, 8])] if INLINED else [6, (6, [3, 3])])
+
+
+def test_local_that_another_snippet_captures_inside_a_comprehension_that_binds_it() -> None:
+    source = """
+def f(x, ys):
+    return [x for x in ys]
+record(f(1, [2, 3]))
+"""
+    code = instrumented(
+        source, asked(("insert_before", None, "g = lambda: x"), ("insert_at_line", 3, "record(x, g())"))
+    )
+    assert equip.check(code) == ()
+    assert run(code) == [(1, 1), *([(2, 1), (3, 1)] if INLINED else []), [2, 3]]
+
+
+def test_capturing_the_variable_of_an_inlined_comprehension_is_refused() -> None:
+    source = "def f(x, ys):\n    return [x for x in ys]\n"
+    ask = asked(("insert_at_line", 2, "record((lambda: x)())"))
+    if not INLINED:
+        assert run(instrumented(source + "record(f(1, [2]))", ask)) == [1, [2]]
+        return
+    with pytest.raises(equip.SnippetError, match=r"line 2 of function 'f' .*'x', which a comprehension uses"):
+        instrumented(source, ask)
+
+
+def test_free_variable_that_is_a_comprehension_s_own_as_well() -> None:
+    # There are two variables of that name in the frame, and the snippet got the comprehension's.
+    source = """
+def f():
+    x = 1
+    def g(ys):
+        r = [x for x in ys]
+        return r, x
+    return g
+record(f()([2, 3]))
+"""
+    ask = asked(
+        ("insert_before", None, "nonlocal x\nrecord(x, (lambda: x)())\nx = 7"), ("insert_at_line", 5, "seen = x")
+    )
+    code = instrumented(source, ask, "g")
+    assert equip.check(code) == ()
+    assert run(code) == [(1, 1), ([2, 3], 7)]
+
+
+def test_handler_around_the_body_does_not_cover_what_the_comprehension_s_own_does_not() -> None:
+    # The compiler has the jump back of a comprehension with a condition in no handler, though a signal can raise there.
+    source = "def f(c, x):\n    return [1 for x in c if x]\nrecord(f((1,), 0))\n"
+    for how in ("insert_on_raise", "insert_before"):
+        code = instrumented(source, asked((how, None, "record((lambda: x)())"), ("insert_on_raise", None, "record(x)")))
+        assert equip.check(code) == ()
+    assert run(code) == [0, [1]]
+
+
+# -- instrumenting what was instrumented ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", ["raise KeyError", "record({return_value})", "record('again')"])
+def test_returns_that_a_snippet_brought_along_are_none_of_the_function_s(again: str) -> None:
+    # What was put before them stood in the handler that they belong to, with nothing of it on the stack.
+    class Again(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            equip.SimpleRewriter(meth_decl).insert_after(again)
+
+    source = "def f(y):\n    return 10 // y\nrecord(f(0))\n"
+    ask = asked(("insert_on_raise", None, "return 5"), ("insert_before", None, "if y == 7: return"))
+    code = instrumented(source, ask)
+    code = equip.instrument_code(code, Again())
+    assert equip.check(code) == ()
+    assert run(code) == [5]
+
+
+def test_suspending_before_a_return_of_what_was_instrumented() -> None:
+    class Again(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            equip.SimpleRewriter(meth_decl).insert_after("x = yield 5")
+
+    source = "def f(y):\n    yield 10 // y\nrecord(list(f(0)), list(f(1)))\n"
+    code = equip.instrument_code(
+        instrumented(source, asked(("insert_on_raise", None, "if y == 0: return 5"))), Again()
+    )
+    assert equip.check(code) == ()
+    assert run(code) == [([], [10, 5])]

@@ -64,6 +64,23 @@ def accesses(code: CodeType) -> dict[int, tuple[Access, ...]]:
     return result
 
 
+def taken_over(code: CodeType) -> dict[int, dict[str, bool]]:
+    """By offset, for each instruction inside a region: the variables that are a comprehension's before it, and
+    whether they are cells there."""
+    if not has_regions(code):
+        return {}
+    names = slot_names(code)
+    result: dict[int, dict[str, bool]] = {}
+    for walk in _walks(code, steps(code.co_code), stack_depths(code)):  # the inner ones last
+        inside: _Inside = {}
+        walk.run(inside, {})
+        made, saving = walk.saving()
+        for offset, (slots, _) in inside.items():
+            if offset not in saving:
+                result.setdefault(offset, {}).update({names[slot]: slot in made for slot in slots})
+    return result
+
+
 def own_locals(code: CodeType) -> frozenset[str]:
     """The variables of the frame that the function itself uses; parameters always count."""
     own = set(code.co_varnames[: parameter_count(code)])
@@ -173,6 +190,14 @@ class Regions:
         return self._whole
 
     @property
+    def holes(self) -> tuple[tuple[int, int], ...]:
+        """The ranges of code units that ``Unprotected.covered`` is about."""
+        covered = self.whole.covered if self._doubtful else {}
+        if not covered:
+            return ()
+        return tuple((start // 2, end // 2) for start, _, _, end in steps(self._code.co_code) if start // 2 in covered)
+
+    @property
     def restored(self) -> Mapping[int, int]:
         """``Unprotected.restored``."""
         if not self.exist:
@@ -277,6 +302,19 @@ class _Walk:
                     seen.add(new)
                     pending.append(new)
 
+    def saving(self) -> tuple[_Slots, _Slots]:
+        """The slots of which the saves make cells; the offsets of the saves."""
+        made: set[int] = set()
+        offsets: set[int] = set()
+        i = self.first
+        while self.found[i][1] in _SAVING:
+            offset, opcode, slot, _ = self.found[i]
+            offsets.add(offset)
+            if opcode != _CLEAR:
+                made.add(slot)
+            i += 1
+        return frozenset(made), frozenset(offsets)
+
     def _mark(self, step: Step, state: _Slots, inside: _Inside) -> _Slots:
         """Note the variables of the comprehension at an instruction; those that are still saved behind it."""
         offset, opcode, arg, _ = step
@@ -293,7 +331,7 @@ class _Walk:
 
     def _restored(self, slot: int, depth: int, state: _Slots) -> _Slots:
         """A store with the iterator gone from the stack is the restore of its variable."""
-        return state - {slot} if depth <= self.depth + len(self.saved) + 1 else state
+        return state - {slot} if depth <= self.depth + len(self.saved) else state
 
     def _successors(self, step: Step, after: _Slots) -> Iterator[tuple[int, _Slots]]:
         target = self.frame.targets.get(step[0])

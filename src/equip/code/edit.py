@@ -66,7 +66,8 @@ class Guard:
     its end. Of several
     guards the first is innermost for the program's exceptions: an exception that it raises again by an item
     in ``passes_on`` goes to the next. ``whole``: injected code is guarded, too, but for the uses in ``spared``.
-    What stands before ``since`` is not guarded.
+    What stands before ``since`` is not guarded, nor are the instructions in ``holes``, ranges of them. Both are code
+    units of the original.
     """
 
     use: Use
@@ -75,3 +76,4 @@ class Guard:
     whole: bool = False
     spared: frozenset[Use] = frozenset()
     since: int = 0
+    holes: tuple[tuple[int, int], ...] = ()

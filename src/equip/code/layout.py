@@ -325,9 +325,11 @@ class Layout:
                     found.append((placement.cold_start, placement.cold_end))
         return found
 
-    def unguarded(self, final: Handler | None) -> list[tuple[int, int]]:
-        """The compiler's own last handler, which is outside of any ``try`` around the body."""
-        if final is None:
-            return []
-        start = self.instruction_at(final.target)
-        return [(start, start + 2)]
+    def unguarded(self, final: Handler | None, holes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """What is outside of any ``try`` around the body: the compiler's own last handler, and the instructions in
+        ``holes``."""
+        found = [(self.instruction_at(start), self.start_at(end)) for start, end in holes]
+        if final is not None:
+            start = self.instruction_at(final.target)
+            found.append((start, start + 2))
+        return found

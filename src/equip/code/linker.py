@@ -317,7 +317,7 @@ class _Link:
         placements = [layout.guard_placement(guard) for guard in self.guards]
         for guard, placement in zip(self.guards, placements, strict=True):
             handler = Handler(0, 0, placement.start, 0, True)
-            spared = layout.injected(guard) + handled + layout.unguarded(final)
+            spared = layout.injected(guard) + handled + layout.unguarded(final, guard.holes)
             first = max(layout.first_guarded, layout.start_at(guard.since))
             taken = list(gaps(first, layout.end_of_body, spared))
             for start, end in layout.behind_the_code(guard):

@@ -76,17 +76,23 @@ class Pools(Resolver):
 
     @property
     def slots(self) -> dict[str, int]:
-        """Index in the frame by name; a parameter or local that is a cell keeps the local's index."""
+        """Index in the frame by name; a parameter or local that is a cell keeps the local's index.
+
+        Of a free variable that is a local, too, it is that of the free variable: the local belongs to an inlined
+        comprehension.
+        """
         if self._slots is None:
             varnames = self.varnames
             cells = [name for name in self.cellvars if name not in varnames]
-            order = (*varnames, *cells, *self.code.co_freevars)
-            self._slots = dict(zip(reversed(order), range(len(order) - 1, -1, -1), strict=True))
+            self._slots = {name: index for index, name in enumerate((*varnames, *cells, *self.code.co_freevars))}
         return self._slots
 
     def slot(self, name: str) -> int:
-        varnames = self.code.co_varnames
-        return varnames.index(name) if name in varnames else self.slots[name]
+        code = self.code
+        varnames = code.co_varnames
+        if name in varnames and name not in code.co_freevars:
+            return varnames.index(name)
+        return self.slots[name]
 
     def moved_slots(self) -> list[int] | None:
         """New index of each slot of the original code, or None when none has moved."""

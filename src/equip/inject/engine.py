@@ -9,11 +9,12 @@ from types import CodeType
 from typing import Protocol
 
 from equip import isa
+from equip.analysis.regions import taken_over
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
 from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
-from equip.code.provenance import Marks
+from equip.code.provenance import Marks, provenance
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, parsed, private_names
@@ -121,7 +122,9 @@ def _check_flow(insertion: Insertion, target: Target) -> None:
 
 
 def _shown(insertion: Insertion) -> str:
-    """A block or edge for a message."""
+    """A line, block or edge for a message."""
+    if insertion.location is JoinPoint.LINENO:
+        return f"line {insertion.lineno}"
     if insertion.location is JoinPoint.BLOCK:
         return f"the block at offset {insertion.place[0]}"
     return "the edge from offset {} to {} ({})".format(*insertion.place)
@@ -150,6 +153,8 @@ class _Injection:
         """Variables that some snippet captures: plain locals of the function, private names, symbols of values."""
         self.checked: Collection[str] = ()
         """Locals of which loads have to look whether they are bound."""
+        self._names_of_groups: dict[tuple[str, int], frozenset[str]] = {}
+        """The private names of each ``(probe, group)``."""
         self._taken: set[str] | None = None
         self._line_of: list[int] | None = None
         self.at: dict[JoinPoint, list[Bound]] = {}
@@ -172,7 +177,7 @@ class _Injection:
         Insertions that differ in their line or place only get the same ``Bound``, with the insertion that came first.
         """
         target = self.target
-        groups: dict[tuple[str, int], frozenset[str]] = {}
+        groups = self._names_of_groups
         for source, probe, group in {(one.source, one.probe, one.group): None for one in insertions}:
             names = private_names(parsed(source, target), target)
             known = groups.get((probe, group))
@@ -316,8 +321,15 @@ class _Injection:
 
     # -- returns -----------------------------------------------------------------------------------------
 
-    def _at_returns(self, bounds: Sequence[Bound]) -> None:
+    @property
+    def _returns(self) -> list[tuple[int, int]]:
+        """``places.returns``, but for those that snippets brought along earlier."""
         found = places.returns(self.target.opcodes)
+        before = provenance(self.code)
+        return [one for one in found if not any(part.start <= 2 * one[1] < part.end for part in before)]
+
+    def _at_returns(self, bounds: Sequence[Bound]) -> None:
+        found = self._returns
         if not found:
             return
         stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
@@ -372,6 +384,7 @@ class _Injection:
         handlers = coverage.handlers
         default = self.code.co_firstlineno
         upper = self.code.co_stacksize
+        taken = taken_over(self.code)
         for insertion, bound in self.placed:
             has_code = bound.compiled.has_code
             exact = bool(bound.compiled.template.protected) or bound.form.returns
@@ -385,10 +398,12 @@ class _Injection:
                     self._check_unmade(bound, insertion)
                 depth = self._depth_at(place) if exact else 0
                 line = line_there or default
-                key = (bound, handled, depth, line if has_code else 0)
+                inside = self._changed_kinds(taken[2 * at]) if 2 * at in taken else ()
+                key = (bound, handled, depth, line if has_code else 0, inside)
                 use = uses.get(key)
                 if use is None:
-                    use = uses[key] = self._placed_use(bound, insertion, handled, depth, line)
+                    there = self._bound_inside(bound, insertion, dict(inside)) if inside else bound
+                    use = uses[key] = self._placed_use(there, insertion, handled, depth, line)
                 found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
         found += self._separated()
         found.sort(key=_rank)
@@ -415,9 +430,8 @@ class _Injection:
         if bound.form.returns:
             if handled:
                 snippet = bound.snippet
-                where = f"line {insertion.lineno}" if insertion.lineno is not None else _shown(insertion)
                 raise SnippetError(
-                    f"{snippet.describe(snippet.returns)} at {where} of {self.target}: "
+                    f"{snippet.describe(snippet.returns)} at {_shown(insertion)} of {self.target}: "
                     "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits "
                     "that it knew"
                 )
@@ -425,6 +439,33 @@ class _Injection:
         if handled:
             template = handled_suspensions(template)
         return self._use(bound, template)
+
+    def _changed_kinds(self, taken: Mapping[str, bool]) -> tuple[tuple[str, NameKind], ...]:
+        """The kinds of those variables that an inlined comprehension has taken over and has as cells where the
+        function has none, or the other way round."""
+        target = self.target
+        changed: list[tuple[str, NameKind]] = []
+        for name, is_cell in taken.items():
+            kind = target.kind_of(name)
+            was_cell = kind is NameKind.CELL or name in self.converted
+            if kind in (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL) and was_cell is not is_cell:
+                changed.append((name, NameKind.CELL if is_cell else NameKind.LOCAL))
+        return tuple(changed)
+
+    def _bound_inside(self, bound: Bound, insertion: Insertion, kinds: Mapping[str, NameKind]) -> Bound:
+        """A bound snippet as it has to be where variables are of these kinds."""
+        plain = {name for name, kind in kinds.items() if kind is NameKind.LOCAL}
+        target = self.target.with_kinds(kinds)
+        private = self._names_of_groups[insertion.probe, insertion.group]
+        found = bind(insertion, target, private, self.cells - plain, None)
+        for name in sorted(plain & self._captured(found)):
+            snippet = bound.snippet
+            raise SnippetError(
+                f"{snippet.describe(1)} at {_shown(insertion)} of {self.target}: a function nested in it cannot refer "
+                f"to {name!r}, which a comprehension uses for a variable of its own at that place; assign it to "
+                "another name first"
+            )
+        return found
 
     @cached_property
     def made_at(self) -> int:
@@ -453,7 +494,12 @@ class _Injection:
         for bound in bounds:
             template, last = self._handler(bound)
             use = self._handler_use(bound, template)
-            self._guard(Guard(use, self.code.co_firstlineno, frozenset({last}), since=since))
+            self._guard(Guard(use, self.code.co_firstlineno, frozenset({last}), since=since, holes=self._holes))
+
+    @cached_property
+    def _holes(self) -> tuple[tuple[int, int], ...]:
+        """What the compiler, too, would have in no handler around the body."""
+        return self.target.coverage.regions.holes
 
     def _guard(self, guard: Guard) -> None:
         if not self.guards and self.target.is_suspendable:
@@ -485,7 +531,7 @@ class _Injection:
 
     def _at_exit(self, bounds: Sequence[Bound]) -> None:
         """MODULE_EXIT: before each return of the module, and as a handler around everything else."""
-        found = places.returns(self.target.opcodes)
+        found = self._returns
         ends = [[self._plain_use(bound, start) for start, _ in found] for bound in bounds]
         for position, (start, index) in enumerate(found):
             depth = 0 if self.code.co_code[2 * index] == isa.RETURN_CONST else 1
@@ -501,6 +547,7 @@ class _Injection:
                 leaving,
                 whole=True,
                 spared=frozenset(use for uses in ends[i:] for use in uses),
+                holes=self._holes,
             )
             self._guard(guard)
 

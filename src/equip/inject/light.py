@@ -13,6 +13,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from equip import isa
+from equip.analysis.regions import has_regions
 from equip.code.assembly import Value, assemble, assemble_from
 from equip.code.direct import Image, joined, stencil_of
 from equip.code.fragment import Const, Hole, Name, Slot, Symbol, Template, Use
@@ -180,7 +181,7 @@ class _Known(NamedTuple):
     by_kinds: dict[object, Light]
 
 
-_LOAD_CONST = isa.OP["LOAD_CONST"]
+_LOAD_CONST, _MAKE_CELL = isa.OP["LOAD_CONST"], isa.OP["MAKE_CELL"]
 _IMAGES_LIMIT = 1024
 _LINENO = JoinPoint.LINENO
 _LIGHT = frozenset({JoinPoint.BEFORE, JoinPoint.AFTER, _LINENO})
@@ -197,6 +198,8 @@ def find_light(
         return None
     what: Sequence[object] = insertions
     if _LINENO in map(_location, insertions):
+        if _MAKE_CELL in target.opcodes and has_regions(target.code):
+            return None  # what is a cell elsewhere is perhaps none inside a comprehension, or the other way round
         what = kinds = [*map(kind_of, insertions)]
         if kinds.count(kinds[0]) == len(kinds):
             insertions, what = insertions[:1], kinds[:1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 import __future__
 
 import enum
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
@@ -153,6 +154,13 @@ class Target:
             return name
         stripped = self.class_name.lstrip("_")
         return f"_{stripped}{name}" if stripped else name
+
+    def with_kinds(self, kinds: Mapping[str, NameKind]) -> Target:
+        """The same target as a place sees it where these variables are of other kinds."""
+        found = copy(self)
+        found.__dict__.pop("bound", None)
+        found._variables = {**self.variables, **kinds}
+        return found
 
     def kind_of(self, name: str) -> NameKind:
         """What ``name`` (mangled) is in the function."""

@@ -73,7 +73,7 @@ def changed_variables(
             for use in named.get(2 * start, ())
         ]
         if opcode in isa.PAIRS:
-            edit = _pair(code, opcode, arg, twins, moved, index, rewritten)
+            edit = _pair(opcode, arg, twins, moved, index, rewritten)
             if edit is not None:
                 edits.append(edit)
             continue
@@ -86,7 +86,6 @@ def changed_variables(
 
 
 def _pair(
-    code: CodeType,
     opcode: int,
     arg: int,
     twins: list[dict[int, int]],
@@ -103,8 +102,7 @@ def _pair(
         if new != old:
             rewritten[index] = (opcode, new[0] << 4 | new[1])
         return None
-    names = slot_names(code)
-    items = tuple(Item(single, Slot(names[slot])) for single, slot in zip(changed, old, strict=True))
+    items = tuple(Item(single, slot) for single, slot in zip(changed, new, strict=True))
     rewritten.pop(index, None)
     return Edit(index, Use(Template(items, len(items))), removed=1)
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import io
 import itertools
 import math
-import textwrap
-import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +19,8 @@ from equip.delivery.where import Where, parse_where
 from equip.errors import ProbeError, SnippetError
 from equip.inject.callables import call_of
 from equip.inject.request import JoinPoint
-from equip.inject.snippet import guarded, parse
+from equip.inject.snippet import parse
+from equip.inject.source import OWN, guarded
 from equip.program.declarations import Declaration, ModuleDeclaration
 from equip.rewriter import SimpleRewriter, Snippet
 
@@ -142,7 +140,6 @@ class Probe:
 
     def _guarded(self, code: str, key: str) -> str:
         """``code`` below its conditions, in lines of their own."""
-        code = textwrap.dedent(code)
         if not parse(code).body:
             return code
         variable = NAME + key
@@ -153,11 +150,10 @@ class Probe:
         if not self.reentrant:
             header, depth = [f"if {variable}.enter():", f"{_INDENT}try:"], 2
         if conditions:
-            first, *rest = f"if {' and '.join(conditions)}:".split("\n")
-            header += [_INDENT * depth + first, *rest]
+            header.append(f"{_INDENT * depth}if {' and '.join(conditions)}:")
             depth += 1
-        body = _indented(code, _INDENT * depth)
-        return guarded(header, body, () if self.reentrant else (f"{_INDENT}finally: {variable}.leave()",))
+        footer = [] if self.reentrant else [f"{_INDENT}finally: {variable}.leave()"]
+        return guarded([*header, _INDENT * depth + OWN, *footer], code)
 
     def __repr__(self) -> str:
         return f"<probe {self.probe_name!r}>"
@@ -176,21 +172,6 @@ def _parameters(function: Callable[..., Any]) -> str:
         return str(inspect.signature(function))
     except (TypeError, ValueError):
         return ""
-
-
-def _indented(code: str, indent: str) -> str:
-    """``code`` further to the right; what is in a string stays as it is."""
-    inside: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(code).readline):
-        if token.type == tokenize.STRING or token.type in _MIDDLES:
-            inside.update(range(token.start[0] + 1, token.end[0] + 1))
-    lines = code.split("\n")
-    return "\n".join(line if i + 1 in inside or not line else indent + line for i, line in enumerate(lines))
-
-
-_MIDDLES = {
-    getattr(tokenize, name) for name in ("FSTRING_MIDDLE", "TSTRING_MIDDLE") if hasattr(tokenize, name)
-}
 
 
 def _make(
@@ -215,7 +196,7 @@ def _make(
         if value is not None and not good:
             raise ProbeError(f"{name}: {option} is a number of seconds above 0, or None, not {value!r}")
     if isinstance(code, str):
-        parse(textwrap.dedent(code))
+        parse(code)
     if when is not None:
         _check_condition(name, when)
     return Probe(location, place, code, suppress, when, limit, every, lifespan, reentrant)

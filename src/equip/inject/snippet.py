@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from equip.errors import SnippetError
-from equip.inject.fields import LIST_FIELDS, Field, field_of, pieces_of, spelled, with_stand_ins
+from equip.inject.fields import LIST_FIELDS, Field, field_of, pieces_of, spelled
+from equip.inject.source import own_source, statements, with_guard
 
 
 @dataclass(slots=True)
@@ -67,18 +65,6 @@ class Snippet:
         return f"snippet line {lineno} {shown!r}"
 
 
-GUARD = "# equip: guard of "
-"""How the source of a snippet starts that has lines around the user's own.
-
-How many are in front of the user's, and how many the user's are, follows.
-"""
-
-
-def guarded(header: Sequence[str], source: str, footer: Sequence[str] = ()) -> str:
-    """``source`` between the lines ``header`` and ``footer``, which do not count in line numbers and messages."""
-    return "\n".join((f"{GUARD}{len(header) + 1} {source.count(chr(10)) + 1}", *header, source, *footer))
-
-
 class UnsoundSnippetError(SnippetError):
     """A snippet that no target allows: ``shown`` is the snippet, or its line, for a message, ``why`` the reason."""
 
@@ -91,23 +77,17 @@ class UnsoundSnippetError(SnippetError):
 @lru_cache(maxsize=4096)
 def parse(source: str) -> Snippet:
     """Parse a snippet. Raises ``UnsoundSnippetError`` for a syntax error and for what no target allows."""
-    text = with_stand_ins(textwrap.dedent(source))
-    before = 0
-    if source.startswith(GUARD):
-        before, own = map(int, source.partition("\n")[0].removeprefix(GUARD).split())
-        source = "\n".join(source.split("\n")[before : before + own])
+    guard, source = own_source(source)
     try:
-        tree = ast.parse(text, "<snippet>")
+        body = statements(source)
+        if guard:
+            body = with_guard(guard, body, source.count("\n") + 1)
     except SyntaxError as error:
-        if error.lineno:
-            error.lineno -= before
         raise _syntax_error(source, error) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnsoundSnippetError(f"snippet {source[:60]!r}", f"it cannot be parsed: {error}") from None
-    if before:
-        _shift(tree, before, source.count("\n") + 1)
     scan = _Scan(source)
-    for statement in tree.body:
+    for statement in body:
         scan.visit(statement)
     names = scan.names
     demands = scan.demands or scan.mangled or names.has_nested_scopes or any(
@@ -115,7 +95,7 @@ def parse(source: str) -> Snippet:
     )
     return Snippet(
         source,
-        tuple(tree.body),
+        tuple(body),
         scan.names,
         frozenset(scan.fields),
         tuple(scan.braced),
@@ -128,19 +108,8 @@ def parse(source: str) -> Snippet:
         any(f.argument_index is not None or f.name in LIST_FIELDS for f in scan.fields if not f.literal),
         demands,
         not (scan.yields or scan.awaits or names.has_nested_scopes)
-        and all(isinstance(statement, (ast.Expr, ast.Assign, ast.AugAssign)) for statement in tree.body),
+        and all(isinstance(statement, (ast.Expr, ast.Assign, ast.AugAssign)) for statement in body),
     )
-
-
-def _shift(tree: ast.Module, before: int, count: int) -> None:
-    """Number the ``count`` lines behind the first ``before`` from 1; other lines count as the nearest of these."""
-    for node in ast.walk(tree):
-        place: Any = node
-        if "lineno" in node._attributes:
-            first, last = place.lineno - before, place.end_lineno - before
-            place.lineno, place.end_lineno = min(max(first, 1), count), min(max(last, 1), count)
-            if (first, last) != (place.lineno, place.end_lineno):
-                place.col_offset = place.end_col_offset = 0
 
 
 def _syntax_error(source: str, error: SyntaxError) -> UnsoundSnippetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -92,3 +93,77 @@ def test_provenance_of_an_indented_snippet_tells_its_own_lines() -> None:
     code = equip.instrument_code(compile("def f(): pass", "program.py", "exec"), Visitor())
     (inner,) = [constant for constant in code.co_consts if hasattr(constant, "co_code")]
     assert {one.snippet_line for one in equip.provenance(inner)} == {2, 3}
+
+
+# -- fields ----------------------------------------------------------------------------------------------------
+
+
+def shown(template: Any) -> list[object]:
+    """A t-string as its strings and what is between them."""
+    parts = [(one.value, one.expression, one.conversion, one.format_spec) for one in template.interpolations]
+    assert len(template.strings) == len(parts) + 1
+    return [*template.strings, *parts]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="needs t-strings (3.14)")
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('t"{arg0}"', ["", "", (3, "arg0", None, "")]),
+        ('t"a{arg0!r}b{x+1}"', ["a", "b", "", (3, "arg0", "r", ""), (2, "x+1", None, "")]),
+        ('t"{arg0}{arg1}"', ["", "", "", (3, "arg0", None, ""), (4, "arg1", None, "")]),
+        ('t"{arg0:>3}"', ["", "", (3, "arg0", None, ">3")]),
+        ('t"{arg0!a:>{arg1}}"', ["", "", (3, "arg0", "a", ">4")]),
+        ('t"{arg0=}"', ["arg0=", "", (3, "arg0", "r", "")]),
+        ('t"{f({arg0})}"', ["", "", (30, "f({arg0})", None, "")]),
+        ('t"{return_value}"', ["", "", (3, "return_value", None, "")]),
+        ('t"{method_name} {lineno}{{lineno}}"', ["f 2{lineno}"]),
+        ('t"{method_name:>3}"', ["", "", ("f", "method_name", None, ">3")]),
+        ('t"<{arguments}>{arg0}<{arguments!r}>"', ["<a, b>", "<'a, b'>", (3, "arg0", None, "")]),
+        ('(lambda: t"{arg0}{qualname}")()', ["", "f", (3, "arg0", None, "")]),
+        ('t"{lineno}" t"{arg0}" t"{lineno}"', ["2", "2", (3, "arg0", None, "")]),
+        ('t"a" t"b"', ["ab"]),
+    ],
+)
+def test_fields_in_a_t_string(text: str, parts: list[object]) -> None:
+    snippet = f"x = 1\nf = lambda n: 10 * n\n{{return_value}} = {text}"
+    assert shown(returned(snippet, source="\ndef f(a=3, b=4): return a")) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'b"\xff {lineno}"', b"\xff 1"),
+        (r'b"\xe4{method_name}\x80{{lineno}}"', b"\xe4\xc3\xa9\x80{lineno}"),
+        (r'b"\xff"', b"\xff"),
+        (r'b"{{lineno}}"', b"{lineno}"),
+        (r'b"{arguments}"', b"\xc3\xa4"),
+    ],
+)
+def test_field_in_a_bytes_literal(text: str, value: bytes) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_after(f"{{return_value}} = {text}")
+
+    assert instrumented("def \xe9(\xe4): return 1", ask, "\xe9")["\xe9"](1) == value
+
+
+def test_field_with_a_format_is_one_in_each_function() -> None:
+    source = "def f(a): return lambda: a\ndef g(b): return b\ndef h(): return 0"
+    namespace: dict[str, Any] = {"__name__": "program", "seen": []}
+    probe = equip.before("*:[fg]", "seen.append(f'{arg0:>3}')")
+    exec(equip.instrument_code(compile(source, "program.py", "exec"), probe), namespace)
+    for name in "gf":
+        namespace[name](5)
+    assert namespace["seen"] == ["  5", "  5"]
+    with pytest.raises(equip.SnippetError, match=r"there is no \{arg0\}: the function has 0 parameter"):
+        equip.instrument_code(compile(source, "program.py", "exec"), equip.before("*:h", "seen.append(f'{arg0:>3}')"))
+
+
+@pytest.mark.parametrize("statement", ["nonlocal {arg0}", "global {arg0}", "nonlocal {return_value}"])
+def test_message_about_a_field_that_is_declared_has_its_own_name(statement: str) -> None:
+    with pytest.raises(equip.SnippetError) as caught:
+        returned(f"{statement}\npass")
+    name = statement.split()[1]
+    assert f"snippet line 1 '{statement}' in 'f'" in str(caught.value)
+    assert f"{name} cannot be an identifier" in str(caught.value)
+    assert "__equip" not in str(caught.value)

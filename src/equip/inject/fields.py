@@ -65,12 +65,17 @@ class Field:
 def with_stand_ins(source: str) -> str:
     """``source`` with each field replaced by an identifier that ``field_of`` and ``pieces_of`` know again."""
 
-    def stand_in(match: re.Match[str]) -> str:
+    def found(match: re.Match[str]) -> str:
         if match["literal"]:
             return f"__equip_literal_{match['literal']}___"
-        return f"__equip_field_{match['name']}_{match['conversion'] or ''}__"
+        return stand_in(match["name"], match["conversion"] or "")
 
-    return _FIELD.sub(stand_in, source)
+    return _FIELD.sub(found, source)
+
+
+def stand_in(name: str, conversion: str = "") -> str:
+    """The identifier for the field ``name``."""
+    return f"__equip_field_{name}_{conversion}__"
 
 
 def field_of(identifier: str) -> Field | None:

@@ -264,7 +264,7 @@ class _Scan(ast.NodeVisitor):
     def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         self.names.mentioned.update(node.names)
         for name in node.names:
-            if not self._nested:
+            if not self._nested and field_of(name) is None:
                 self.names.declared_nonlocal.setdefault(name, node.lineno)
 
     def visit_Return(self, node: ast.Return) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from equip.inject.fields import with_stand_ins
+from equip.inject.fields import is_field_name, spelled, stand_in, with_stand_ins
 
 GUARD = "# equip: guard of "
 """How the source of a snippet starts that has a guard; how many lines the guard has follows, then these lines."""
@@ -38,7 +38,30 @@ def own_source(source: str) -> tuple[str, str]:
 
 def statements(source: str) -> list[ast.stmt]:
     """The statements of a source without guard, with stand-ins for the fields. Raises as ``ast.parse`` does."""
-    text = with_stand_ins(source)
+    found = _parsed(with_stand_ins(source))
+    for statement in found:
+        for node in ast.walk(statement):
+            if type(node).__name__ in _INTERPOLATIONS:
+                _name_fields(node)
+    return found
+
+
+_INTERPOLATIONS = frozenset({"FormattedValue", "Interpolation"})
+"""By name: the syntax tree before 3.14 has no ``Interpolation``."""
+
+
+def _name_fields(node: Any) -> None:
+    """Find ``{field:spec}``, ``{field!a}`` and ``{field=}``, which are fields, too, though not spelled like the others.
+
+    The expression that an interpolation of a t-string shows is what the user wrote.
+    """
+    if isinstance(node.value, ast.Name) and is_field_name(node.value.id):
+        node.value.id = stand_in(node.value.id)
+    if hasattr(node, "str"):
+        node.str = spelled(node.str)
+
+
+def _parsed(text: str) -> list[ast.stmt]:
     first = _INDENT_OF_FIRST.match(text)
     if first is None or not first[1]:
         return ast.parse(text, "<snippet>").body

@@ -9,8 +9,8 @@ goes into the tree, and the compiled snippet serves the targets with that value.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 from equip.errors import SnippetError
 from equip.inject.fields import LIST_FIELDS, Field, FieldValues, field_of, pieces_of
@@ -68,6 +68,19 @@ def fill(key: HoleKey, values: FieldValues) -> object:
     if len(key) == 1 and isinstance(key[0], Field) and not key[0].conversion:
         return values.constant(key[0].name)
     return "".join(piece if isinstance(piece, str) else str(values.text(piece)) for piece in key)
+
+
+_Interpolated = Callable[[str, ast.expr, int], ast.expr]
+"""Makes what an f-string or t-string has for a field of a name, of an expression and its conversion."""
+
+
+def _formatted(name: str, value: ast.expr, conversion: int) -> ast.expr:
+    return ast.FormattedValue(value, conversion, None)
+
+
+def _interpolation(name: str, value: ast.expr, conversion: int) -> ast.expr:
+    made: ast.expr = ast.Interpolation(value, name, conversion, None)  # type: ignore[attr-defined]
+    return made
 
 
 class _Substitution(ast.NodeTransformer):
@@ -282,10 +295,7 @@ class _Substitution(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         if isinstance(node.value, bytes):
             pieces = pieces_of(node.value.decode("latin-1"))
-            if any(isinstance(piece, Field) for piece in pieces):
-                text = self._text(pieces, node)
-                return ast.copy_location(ast.Constant(text.encode()), node)
-            return node
+            return ast.copy_location(ast.Constant(b"".join([self._bytes(piece, node) for piece in pieces])), node)
         if not isinstance(node.value, str):
             return node
         pieces = pieces_of(node.value)
@@ -298,12 +308,13 @@ class _Substitution(ast.NodeTransformer):
             return self._constant(tuple(pieces), node, as_value=False)
         return ast.copy_location(ast.Constant("".join(cast("list[str]", pieces)), node.kind), node)
 
-    def _text(self, pieces: Sequence[str | Field], node: ast.Constant) -> str:
-        for piece in pieces:
-            if isinstance(piece, Field):
-                self._check_text(piece, node)
-                self.result.literal[piece] = self.values.text(piece)
-        return "".join(p if isinstance(p, str) else str(self.values.text(p)) for p in pieces)
+    def _bytes(self, piece: str | Field, node: ast.Constant) -> bytes:
+        """A part of a bytes literal: what the user wrote as it is, the text of a field in UTF-8."""
+        if isinstance(piece, str):
+            return piece.encode("latin-1")
+        self._check_text(piece, node)
+        self.result.literal[piece] = text = self.values.text(piece)
+        return str(text).encode()
 
     def _check_text(self, piece: Field, node: ast.AST) -> None:
         if piece.argument_index is not None:
@@ -316,19 +327,25 @@ class _Substitution(ast.NodeTransformer):
             )
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
-        values: list[ast.expr] = []
-        for value in node.values:
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                values += self._joined(value)
-            else:
-                values.append(cast("ast.expr", self.visit(value)))
-        node.values = values
+        node.values = self._parts(node.values, _formatted)
         return node
 
-    visit_TemplateStr = visit_JoinedStr
+    def visit_TemplateStr(self, node: Any) -> ast.expr:
+        """A t-string (3.14): values of fields are interpolations, texts are its own."""
+        node.values = self._parts(node.values, _interpolation)
+        return cast("ast.expr", node)
 
-    def _joined(self, node: ast.Constant) -> list[ast.expr]:
-        """A literal part of an f-string: values become formatted expressions, texts stay in the literal."""
+    def _parts(self, values: Iterable[ast.expr], interpolated: _Interpolated) -> list[ast.expr]:
+        result: list[ast.expr] = []
+        for value in values:
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                result += self._joined(value, interpolated)
+            else:
+                result.append(cast("ast.expr", self.visit(value)))
+        return result
+
+    def _joined(self, node: ast.Constant, interpolated: _Interpolated) -> list[ast.expr]:
+        """A literal part of an f-string or t-string: values become expressions of it, texts stay in the literal."""
         result: list[ast.expr] = []
         texts: list[str | Field] = []
 
@@ -347,20 +364,11 @@ class _Substitution(ast.NodeTransformer):
                 flush()
                 name = self._located(ast.Name(self._symbol(piece, node), ast.Load()), node)
                 conversion = ord(piece.conversion) if piece.conversion else -1
-                result.append(self._located(ast.FormattedValue(name, conversion, None), node))
+                result.append(self._located(interpolated(piece.name, name, conversion), node))
             else:
                 texts.append(piece)
         flush()
         return result
-
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
-        """``{field:spec}`` and ``{field!a}`` in an f-string are fields, too, though not spelled like the others."""
-        if isinstance(node.value, ast.Name) and field_of(node.value.id) is None:
-            from equip.inject.fields import is_field_name
-
-            if is_field_name(node.value.id):
-                node.value = self._bare(Field(node.value.id), node.value)
-        return cast("ast.expr", self.generic_visit(node))
 
     # -- nested scopes -------------------------------------------------------------------------------------
 

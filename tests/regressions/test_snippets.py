@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -11,6 +12,10 @@ import pytest
 import equip
 
 Ask = Callable[[equip.SimpleRewriter], object]
+
+
+def compiled(source: str) -> CodeType:
+    return compile(source, "program.py", "exec", dont_inherit=True)
 
 
 def instrumented(source: str, ask: Ask, name: str = "f") -> dict[str, Any]:
@@ -34,7 +39,7 @@ def instrumented(source: str, ask: Ask, name: str = "f") -> dict[str, Any]:
 
     namespace: dict[str, Any] = {"__name__": "program"}
     visitors = [Methods(), Classes(), Modules()]
-    exec(equip.instrument_code(compile(source, "program.py", "exec"), visitors, verify=True), namespace)
+    exec(equip.instrument_code(compiled(source), visitors, verify=True), namespace)
     return namespace
 
 
@@ -64,7 +69,7 @@ def test_indentation_of_code_is_removed_and_strings_stay(snippet: str, value: ob
     for options in ({"when": "a"}, {"limit": 5}, {"reentrant": False}, all_of_them):
         probe = equip.after("*:f", snippet, **options)  # type: ignore[arg-type]
         namespace: dict[str, Any] = {"__name__": "program"}
-        exec(equip.instrument_code(compile("def f(a=3): return a", "program.py", "exec"), probe), namespace)
+        exec(equip.instrument_code(compiled("def f(a=3): return a"), probe), namespace)
         assert namespace["f"]() == value
 
 
@@ -90,7 +95,7 @@ def test_provenance_of_an_indented_snippet_tells_its_own_lines() -> None:
         def visit(self, meth_decl: equip.MethodDeclaration) -> None:
             equip.SimpleRewriter(meth_decl).insert_before("\n    first()\n    second()\n")
 
-    code = equip.instrument_code(compile("def f(): pass", "program.py", "exec"), Visitor())
+    code = equip.instrument_code(compiled("def f(): pass"), Visitor())
     (inner,) = [constant for constant in code.co_consts if hasattr(constant, "co_code")]
     assert {one.snippet_line for one in equip.provenance(inner)} == {2, 3}
 
@@ -151,12 +156,12 @@ def test_field_with_a_format_is_one_in_each_function() -> None:
     source = "def f(a): return lambda: a\ndef g(b): return b\ndef h(): return 0"
     namespace: dict[str, Any] = {"__name__": "program", "seen": []}
     probe = equip.before("*:[fg]", "seen.append(f'{arg0:>3}')")
-    exec(equip.instrument_code(compile(source, "program.py", "exec"), probe), namespace)
+    exec(equip.instrument_code(compiled(source), probe), namespace)
     for name in "gf":
         namespace[name](5)
     assert namespace["seen"] == ["  5", "  5"]
     with pytest.raises(equip.SnippetError, match=r"there is no \{arg0\}: the function has 0 parameter"):
-        equip.instrument_code(compile(source, "program.py", "exec"), equip.before("*:h", "seen.append(f'{arg0:>3}')"))
+        equip.instrument_code(compiled(source), equip.before("*:h", "seen.append(f'{arg0:>3}')"))
 
 
 @pytest.mark.parametrize("statement", ["nonlocal {arg0}", "global {arg0}", "nonlocal {return_value}"])
@@ -167,3 +172,52 @@ def test_message_about_a_field_that_is_declared_has_its_own_name(statement: str)
     assert f"snippet line 1 '{statement}' in 'f'" in str(caught.value)
     assert f"{name} cannot be an identifier" in str(caught.value)
     assert "__equip" not in str(caught.value)
+
+
+# -- names -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "def g(a=(yy := 5)): pass",
+        "def g(*, a=(yy := 5)): pass",
+        "(lambda a=(yy := 5): a)()",
+        "@(yy := 5, lambda one: one)[1]\ndef g(): pass",
+        "@(yy := 5, lambda one: one)[1]\nclass G: pass",
+        "class G((yy := 5, object)[1]): pass",
+        "class G(metaclass=(yy := 5, type)[1]): pass",
+        "[(yy := one) for one in [5]]",
+    ],
+)
+def test_walrus_around_a_nested_scope_binds_in_the_snippets_own(statement: str) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_before(statement).insert_after("{return_value} = yy")
+
+    assert instrumented("def f(): return 1", ask)["f"]() == 5
+
+
+@pytest.mark.parametrize(
+    "header", ["g(a: (yy := 5))", "g(a, /, *b: (yy := 5))", "g(*, a: (yy := 5))", "g(**a: (yy := 5))", "g() -> (yy := 5)"]
+)
+def test_walrus_in_an_annotation_does_as_in_the_source(header: str) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_before(f"def {header}: pass").insert_after("{return_value} = yy")
+
+    try:
+        compiled(f"def {header}: pass")
+    except SyntaxError:
+        with pytest.raises(equip.SnippetError, match="annotation"):
+            instrumented("def f(): return 1", ask)
+    else:
+        assert instrumented("def f(): return 1", ask)["f"]() == 5
+    with pytest.raises(equip.SnippetError, match="annotation"):
+        instrumented("from __future__ import annotations\ndef f(): return 1", ask)
+
+
+@pytest.mark.parametrize("snippet", ["x = super().y", "x = lambda: super().y", "x = __class__"])
+def test_super_that_works_in_one_method_is_refused_in_the_next(snippet: str) -> None:
+    source = "class A:\n    def f(self): return super()\n    def g(self): return 1"
+    for where in ("*:A.[fg]", "*:A.g"):
+        with pytest.raises(equip.SnippetError, match=r"in function 'A\.g'.*itself uses `super\(\)` or `__class__`"):
+            equip.instrument_code(compiled(source), equip.before(where, snippet))

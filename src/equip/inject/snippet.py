@@ -24,8 +24,14 @@ class Names:
     has_nested_scopes: bool = False
     bound_inside: set[str] = field(default_factory=set)
     """Names that a nested function, class or comprehension binds for itself."""
+    inside: set[str] = field(default_factory=set)
+    """Names that stand in a nested function, class or comprehension."""
     needs_class: set[str] = field(default_factory=set)
     """``super`` (called without arguments) and ``__class__``, where they mean the class around the target."""
+    needs_class_here: set[str] = field(default_factory=set)
+    """Those of them that stand in the snippet's own scope."""
+    annotated: int = 0
+    """The first line on which a variable of its own scope is annotated, 0 without one."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -185,9 +191,10 @@ class _Scan(ast.NodeVisitor):
         if node.id == "__class__":
             if self._classes:
                 return
-            self.names.needs_class.add(node.id)
+            self._need_class(node.id)
         self.names.mentioned.add(node.id)
         if self._nested or self._comprehensions:
+            self.names.inside.add(node.id)
             if isinstance(node.ctx, ast.Store):
                 self.names.bound_inside.add(node.id)
             return
@@ -197,8 +204,16 @@ class _Scan(ast.NodeVisitor):
             self.names.bound.add(node.id)
             self.names.unbound.setdefault(node.id, node.lineno)
 
+    def _need_class(self, name: str) -> None:
+        self.names.needs_class.add(name)
+        self.names.mentioned.add("__class__")
+        if not (self._nested or self._comprehensions):
+            self.names.needs_class_here.add(name)
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.demands = True
+        if node.simple and not self._nested:
+            self.names.annotated = self.names.annotated or node.lineno
         self.generic_visit(node)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
@@ -216,12 +231,11 @@ class _Scan(ast.NodeVisitor):
         function = node.func
         bare = not (node.args or node.keywords or self._classes)
         if bare and isinstance(function, ast.Name) and function.id == "super":
-            self.names.needs_class.add("super")
+            self._need_class("super")
         self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> None:
-        self._bind(node.arg)
-        self.generic_visit(node)
+        self._bind(node.arg)  # its annotation is in the scope around
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -307,21 +321,20 @@ class _Scan(ast.NodeVisitor):
             for decorator in node.decorator_list:
                 self.visit(decorator)
         if isinstance(node, ast.ClassDef):
-            for base in (*node.bases, *node.keywords):
-                self.visit(base)
+            around: list[ast.expr | ast.keyword | None] = [*node.bases, *node.keywords]
+            parameters = []
         else:
-            for default in (*node.args.defaults, *node.args.kw_defaults):
-                if default is not None:
-                    self.visit(default)
+            own = node.args
+            parameters = [*own.posonlyargs, *own.args, own.vararg, *own.kwonlyargs, own.kwarg]
+            around = [*own.defaults, *own.kw_defaults, *[one.annotation for one in parameters if one is not None]]
+            around.append(getattr(node, "returns", None))
+        for outer in filter(None, around):
+            self.visit(outer)
         self._nested += 1
         self._classes += isinstance(node, ast.ClassDef)
-        if not isinstance(node, ast.ClassDef):
-            self.visit(node.args)
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
-        for inner in body:
+        for inner in (*filter(None, parameters), *body):
             self.visit(inner)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns is not None:
-            self.visit(node.returns)
         for parameter in getattr(node, "type_params", ()):
             self.visit(parameter)
         self._nested -= 1
@@ -331,9 +344,12 @@ class _Scan(ast.NodeVisitor):
         self.names.has_nested_scopes = True
         if any(generator.is_async for generator in node.generators) and not self._nested:
             self.awaits = self.awaits or node.lineno
-        self.visit(node.generators[0].iter)
+        first = node.generators[0]
+        self.visit(first.iter)
         self._comprehensions += 1
-        super().generic_visit(node)
+        for child in ast.iter_child_nodes(node):
+            for inner in (first.target, *first.ifs) if child is first else (child,):
+                self.visit(inner)
         self._comprehensions -= 1
 
 

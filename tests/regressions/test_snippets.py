@@ -198,7 +198,8 @@ def test_walrus_around_a_nested_scope_binds_in_the_snippets_own(statement: str) 
 
 
 @pytest.mark.parametrize(
-    "header", ["g(a: (yy := 5))", "g(a, /, *b: (yy := 5))", "g(*, a: (yy := 5))", "g(**a: (yy := 5))", "g() -> (yy := 5)"]
+    "header",
+    ["g(a: (yy := 5))", "g(a, /, *b: (yy := 5))", "g(*, a: (yy := 5))", "g(**a: (yy := 5))", "g() -> (yy := 5)"],
 )
 def test_walrus_in_an_annotation_does_as_in_the_source(header: str) -> None:
     def ask(rewriter: equip.SimpleRewriter) -> None:
@@ -221,3 +222,19 @@ def test_super_that_works_in_one_method_is_refused_in_the_next(snippet: str) -> 
     for where in ("*:A.[fg]", "*:A.g"):
         with pytest.raises(equip.SnippetError, match=r"in function 'A\.g'.*itself uses `super\(\)` or `__class__`"):
             equip.instrument_code(compiled(source), equip.before(where, snippet))
+
+
+@pytest.mark.parametrize("snippet", ["seen.append(y)", "seen.append((lambda: y)())", "new = y; seen.append(new)"])
+def test_variable_of_an_inlined_comprehension_with_the_name_of_a_free_one(snippet: str) -> None:
+    source = """
+def around(y, values):
+    def f(b):
+        first = [y for y in values]
+        return first, [b + y for y in values], lambda: (y, b), y
+    return f
+"""
+    namespace: dict[str, Any] = {"__name__": "program", "seen": []}
+    probe = equip.after("*:*.f", snippet)
+    exec(equip.instrument_code(compiled(source), probe, verify=True), namespace)
+    first, second, fetch, same = namespace["around"](7, [1, 2])(10)
+    assert (first, second, fetch(), same, namespace["seen"]) == ([1, 2], [11, 12], (7, 10), 7, [7])

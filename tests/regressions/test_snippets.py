@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,7 +224,15 @@ def test_super_that_works_in_one_method_is_refused_in_the_next(snippet: str) -> 
             equip.instrument_code(compiled(source), equip.before(where, snippet))
 
 
-@pytest.mark.parametrize("snippet", ["seen.append(y)", "seen.append((lambda: y)())", "new = y; seen.append(new)"])
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        "seen.append(y)",
+        "seen.append((lambda: y)())",
+        "new = y; seen.append(new)",
+        "seen.append([y for y in (7,)][0])",
+    ],
+)
 def test_variable_of_an_inlined_comprehension_with_the_name_of_a_free_one(snippet: str) -> None:
     source = """
 def around(y, values):
@@ -238,3 +246,139 @@ def around(y, values):
     exec(equip.instrument_code(compiled(source), probe, verify=True), namespace)
     first, second, fetch, same = namespace["around"](7, [1, 2])(10)
     assert (first, second, fetch(), same, namespace["seen"]) == ([1, 2], [11, 12], (7, 10), 7, [7])
+
+
+# -- bodies of classes and modules -----------------------------------------------------------------------------
+
+_BODIES = {
+    "reads": "z = y",
+    "passes on": "g = lambda self: (values, y)",
+    "keeps": "y = 3",
+    "keeps and passes on": "y = 3; g = lambda self: y",
+    "inlines": "z = [y for y in values]; g = lambda self: y",
+    "inlines and reads": "z = [y for _ in values], [lambda: one for one in values][0]()",
+    "has class": "g = lambda self: super().__class__.__name__",
+    "has both": "z = __class__.__name__",
+    "has annotations": "g: int = 4",
+}
+
+
+def body(kind: str, snippet: str) -> str:
+    """A class in a function in a class, with a snippet in line 6 behind what ``_BODIES`` has."""
+    return f"""
+class M:
+    def f(self, y=7, values=(1, 2)):
+        class C:
+            {_BODIES[kind]}
+            {snippet}
+            w = 2
+        return C, y
+"""
+
+
+def shown_class(namespace: dict[str, Any]) -> object:
+    """What a class has (its functions are called), and the variable of the function around it."""
+    made, value = namespace["M"]().f()
+    own = {name: found for name, found in vars(made).items() if not name.startswith("__")}
+    for name, found in own.items():
+        if callable(found) and name != "r":
+            notes = getattr(found, "__annotations__", None)
+            own[name] = found(made()), notes
+    return own, value, getattr(made, "__annotations__", None)
+
+
+@pytest.mark.parametrize("kind", _BODIES)
+@pytest.mark.parametrize(
+    ("snippet", "refused"),
+    [
+        ("q = y", {"has class", "has both", "has annotations"}),
+        ("q = [y for _ in (1, 2)]", {"keeps", "has class", "has both", "has annotations"}),
+        ("q = [one + y for one in (1,)]", {"keeps", "has class", "has both", "has annotations"}),
+        ("q = [y for y in (1, 2)]", set()),
+        ("q = [one for one in (y,)]", {"has class", "has both", "has annotations"}),
+        ("q = lambda self: y", {"keeps", "has class", "has both", "has annotations"}),
+        ("y = 5; q = y", set()),
+        ("y = 5; q = lambda self: y", {"keeps", "has class", "has both", "has annotations"}),
+        ("q = (lambda y: y)(8)", set()),
+        (
+            "nonlocal y; q = y; y = 8; p = y",
+            {"keeps", "keeps and passes on", "has class", "has both", "has annotations"},
+        ),
+        ("q = lambda self: super().__class__.__name__", set(_BODIES) - {"has class"}),
+        ("q = lambda self: __class__.__name__", set(_BODIES) - {"has class"}),
+        ("q = __class__.__name__", set(_BODIES) - {"has both"}),
+        ("q = super()", set(_BODIES)),
+        ("def q(self, a: int = 1) -> str: return a", set()),
+        ("r = str\n            def q(self, a: r = 1) -> r: return a", set()),
+        ("class q:\n                def __new__(cls, *_: int): return __class__.__name__", set()),
+    ],
+)
+def test_class_body_sees_what_it_would_in_the_source(kind: str, snippet: str, refused: set[str]) -> None:
+    def asked() -> dict[str, Any]:
+        return instrumented(body(kind, "pass"), lambda rewriter: rewriter.insert_at_line(7, own), "C")
+
+    own = snippet.replace("\n            ", "\n")
+    if kind in refused:
+        with pytest.raises(equip.SnippetError, match=r"in class 'M\.f\.<locals>\.C'"):
+            asked()
+        return
+    typed: dict[str, Any] = {"__name__": "program"}
+    try:
+        exec(compiled(body(kind, snippet)), typed)
+        expected = shown_class(typed)
+    except (SyntaxError, NameError):
+        # The snippet changes what the statement above it means, which code that is compiled is spared.
+        assert kind == "reads"
+        expected = _SPARED[snippet]
+    assert shown_class(asked()) == expected
+
+
+@pytest.mark.parametrize("kind", _BODIES)
+def test_variable_of_a_comprehension_in_a_class_body_that_is_captured(kind: str) -> None:
+    # Some versions of CPython crash on that in the source.
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_at_line(7, "q = [(lambda: y)() for y in (1, 2)]")
+
+    before = instrumented(body(kind, "pass"), lambda rewriter: None, "C")["M"]().f()
+    made, value = instrumented(body(kind, "pass"), ask, "C")["M"]().f()
+    assert (made.q, value, getattr(made, "z", None)) == ([1, 2], 7, getattr(before[0], "z", None))
+    if hasattr(made, "g") and callable(made.g):
+        assert made().g() == before[0]().g()
+
+
+_SPARED = {
+    "y = 5; q = y": ({"z": 7, "y": 5, "q": 5, "w": 2}, 7, {}),
+    "y = 5; q = lambda self: y": ({"z": 7, "y": 5, "q": (7, {}), "w": 2}, 7, {}),
+    "nonlocal y; q = y; y = 8; p = y": ({"z": 7, "q": 7, "p": 8, "w": 2}, 8, {}),
+}
+
+
+@pytest.mark.parametrize("where", ["module", "C"])
+@pytest.mark.parametrize("others", ["a: str = 'x'", "pass"])
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations"])
+def test_annotation_in_a_module_or_class_is_refused(where: str, others: str, future: str) -> None:
+    source = f"{future}\n{others}\nif True:\n    b = 1\nclass C:\n    {others}\n    b = 2"
+    line = 4 if where == "module" else 7
+
+    def ask(rewriter: equip.SimpleRewriter, snippet: str) -> None:
+        rewriter.insert_at_line(line, snippet)
+
+    for snippet in ("an: int = 3", "pass\nif 1:\n    an: int", "(an := 3); an: int = 4"):
+        with pytest.raises(equip.SnippetError, match=r"snippet.*an: int.* in (module|class) .*annotated"):
+            instrumented(source, lambda rewriter, snippet=snippet: ask(rewriter, snippet), where)
+    expected = {"a": "str" if future else str} if others != "pass" else {}
+    snippet = "class Own:\n    an: int = 3\nOwn.x: int = 3\n(own): int = 4\n"
+    snippet += "def g(a: int):\n    b: int = 4\n    return b"
+    namespace = instrumented(source, lambda rewriter: ask(rewriter, snippet), where)
+    found = [SimpleNamespace(**namespace), namespace["C"]]
+    made = found[where == "C"]
+    assert made.own == made.Own.x + 1 == made.g(1) == 4
+    for one in found:
+        assert get_annotations(one) == expected
+
+
+def get_annotations(made: Any) -> object:
+    """The annotations of a module or class, evaluated or not."""
+    if not isinstance(made, type) and hasattr(made, "__annotate__"):
+        return made.__annotate__(1)
+    return getattr(made, "__annotations__", {})

@@ -18,7 +18,7 @@ from equip.inject.fields import VALUE_FIELDS, Field, FieldValues, Parameters, is
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import Snippet, UnsoundSnippetError, parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbols, fill
-from equip.inject.target import NameKind, Target
+from equip.inject.target import CLASS_CELLS, NameKind, Target
 from equip.inject.wrapper import Compiled, Scope, compile_in, filled, hole_number
 
 _READ_ONLY = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE})
@@ -173,19 +173,40 @@ def _check_statements(snippet: Snippet, target: Target) -> None:
                 f"this would unbind {name!r}, a variable of the function (by `del`, or at the end of `except ... as`): "
                 "use a name that the function does not have",
             )
+    if names.annotated and not target.is_function:
+        raise _refused(
+            snippet,
+            target,
+            names.annotated,
+            "only a variable of a function can be annotated (those of a module or class are annotated all together): "
+            "assign without annotation",
+        )
     for name, lineno in names.declared_nonlocal.items():
         if target.kind_of(target.mangled(name)) is not NameKind.FREE:
             raise _refused(
                 snippet,
                 target,
                 lineno,
-                f"`nonlocal {name}`: the function has no variable {name!r} of a function around it",
+                f"`nonlocal {name}`: the {target.what} has no variable {name!r} of a function around it",
             )
     for name in sorted(names.needs_class - names.bound):
         if target.is_function and not target.owns("__class__"):
             raise _refused(
                 snippet, target, 0, f"`{name}` works only in a method that itself uses `super()` or `__class__`"
             )
+        if not (target.is_function or target.is_module):
+            _check_class(snippet, target, name)
+
+
+def _check_class(snippet: Snippet, target: Target, name: str) -> None:
+    """Refuse ``super`` and ``__class__`` in a class body where they mean no class."""
+    kind = target.kind_of("__class__")
+    if name in snippet.names.needs_class_here and not (name == "__class__" and kind is NameKind.FREE):
+        raise _refused(snippet, target, 0, f"`{name}` works only in a method, not in the body of a class")
+    if name in snippet.names.inside and kind is not NameKind.CELL:
+        raise _refused(
+            snippet, target, 0, f"`{name}` works only where a method of the class itself uses `super()` or `__class__`"
+        )
 
 
 def bind(
@@ -221,11 +242,10 @@ def _bind(
     names = snippet.ordered
     if snippet.mangled:
         names = tuple([target.mangled(name) for name in names])
-    if target.is_function:
-        variables = target.variables_for(names)
-        kinds = tuple([_kind(variables.get(name), name, private, cells) for name in names])
-    else:
-        kinds = ()
+    if not target.is_function and snippet.names.has_nested_scopes:
+        names = tuple(dict.fromkeys((*names, *CLASS_CELLS)))
+    variables = target.variables_for(names)
+    kinds = tuple([_kind(variables.get(name), name, private, cells) for name in names])
     shape: object = None
     if snippet.refers:
         parameters = target.parameters
@@ -244,7 +264,7 @@ def _bind(
                 _check_names(snippet, target, form.kinds, known_globals)
             return _bound(insertion, form, target)
     check_request(insertion, target)
-    form, literal = _form(insertion, snippet, target, dict(zip(names, kinds, strict=bool(kinds))), cells, known_globals)
+    form, literal = _form(insertion, snippet, target, dict(zip(names, kinds, strict=True)), cells, known_globals)
     _literal_fields[insertion.source, shape] = literal
     if len(_forms) >= _FORMS_LIMIT:
         _forms.clear()
@@ -387,16 +407,19 @@ def _check_names(
     bound = snippet.names.bound
     for name in snippet.names.mentioned:
         mangled = target.mangled(name)
-        if mangled in kinds or name in snippet.names.declared_global or name in bound | snippet.names.bound_inside:
+        if mangled in kinds or name in snippet.names.declared_global or name in snippet.names.bound_inside:
             continue
+        is_own = name in bound or (not target.is_function and target.keeps(mangled))
+        if is_own and (target.is_function or name not in snippet.names.inside):
+            continue  # what is nested in a class body sees no name of it
         around = target.encloses(mangled)
         if around is not None:
             raise _refused(
                 snippet,
                 target,
                 0,
-                f"{name!r} is a variable of {around.co_qualname!r} around it, which this function does not use itself, "
-                "so it cannot be reached from here",
+                f"{name!r} is a variable of {around.co_qualname!r} around it, which this {target.what} does not use "
+                "itself, so it cannot be reached from here",
             )
     known_names = known_globals() if snippet.braced else None
     if known_names is None:

@@ -26,7 +26,7 @@ from equip.inject.nested import at_home
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
-from equip.inject.target import NameKind, Target
+from equip.inject.target import CLASS_CELLS, NameKind, Target
 from equip.inject.variables import (
     Rewritten,
     cell_prologue,
@@ -40,7 +40,7 @@ _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _rank = itemgetter(0)
-_OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE)
+_OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE, NameKind.PASSED_ON)
 
 
 class Pending(Protocol):
@@ -229,12 +229,15 @@ class _Injection:
 
     def _private(self, insertion: Insertion, symbol: str, is_cell: bool) -> str:
         """The private variable of a group for a symbol."""
-        key: tuple[object, str] = ((insertion.probe, insertion.group), symbol)
+        owner = (insertion.probe, insertion.group) if symbol not in CLASS_CELLS else None
+        key: tuple[object, str] = (owner, symbol)
         name = self.locals_added.get(key)
         if name is None:
             if self._taken is None:
                 self._taken = {*self.code.co_varnames, *self.code.co_cellvars, *self.code.co_freevars}
-            shown = symbol.strip("_").removeprefix("equip_") if symbol in (RETURN_VALUE, EXCEPTION) else symbol
+            shown = symbol.partition("@")[0]
+            if symbol in (RETURN_VALUE, EXCEPTION):
+                shown = symbol.strip("_").removeprefix("equip_")
             name, number = f"{shown}@equip", 1
             while name in self._taken:
                 number += 1

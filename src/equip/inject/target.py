@@ -39,6 +39,11 @@ _PECULIAR = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR STORE_GLOBAL DELET
 _CLEARING = isa.OP.get("LOAD_FAST_AND_CLEAR", -1)
 
 
+_NAMESPACE = isa.Scan(isa.ops("LOAD_NAME STORE_NAME DELETE_NAME"))
+CLASS_CELLS = ("__class__", "__classdict__")
+"""What the compiler keeps in cells of a class body for what is nested in it; its other cells are comprehensions'."""
+
+
 class NameKind(enum.Enum):
     """What a name is in the scope of a target, as far as compiling a snippet depends on it."""
 
@@ -46,6 +51,7 @@ class NameKind(enum.Enum):
     LOCAL = "local that can be unbound"
     CELL = "cell"
     FREE = "free"
+    PASSED_ON = "free for what is nested in a class body that has a variable of that name itself"
     GLOBAL = "global"
     DECLARED_GLOBAL = "global that the function itself assigns"
     PRIVATE = "private to the instrumentation"
@@ -124,9 +130,13 @@ class Target:
         return self.flags & _FUTURES
 
     def __str__(self) -> str:
-        what = "module" if not self.enclosing else "function" if self.is_function else "class"
         name = self.setting.module_name if not self.enclosing else self.code.co_qualname
-        return f"{what} {name!r} ({self.setting.file_path!r}, line {self.code.co_firstlineno})"
+        return f"{self.what} {name!r} ({self.setting.file_path!r}, line {self.code.co_firstlineno})"
+
+    @property
+    def what(self) -> str:
+        """What it is, for messages."""
+        return "module" if not self.enclosing else "function" if self.is_function else "class"
 
     @property
     def class_name(self) -> str | None:
@@ -175,7 +185,8 @@ class Target:
         """``variables``, as far as ``names`` are concerned: telling a comprehension's from the function's is dear."""
         found = self._variables
         if found is None:
-            found = self._variables = self._find_variables() if self.is_function else {}
+            find = self._find_variables if self.is_function else self._find_variables_of_class
+            found = self._variables = find()
         if self._of_comprehensions and not self._of_comprehensions.isdisjoint(names):
             own = own_locals(self.code)
             for name in self._of_comprehensions - own:
@@ -238,6 +249,22 @@ class Target:
         if code.co_freevars:
             found.update(dict.fromkeys(code.co_freevars, NameKind.FREE))
         return found
+
+    def _find_variables_of_class(self) -> dict[str, NameKind]:
+        """A class body (or module) has what it binds in its namespace, which no snippet needs to know of."""
+        code = self.code
+        found = {name: NameKind.CELL for name in CLASS_CELLS if name in code.co_cellvars}
+        for name in code.co_freevars:
+            found[name] = NameKind.PASSED_ON if self.keeps(name) else NameKind.FREE
+        return found
+
+    def keeps(self, name: str) -> bool:
+        """Whether a class body (or module) itself has ``name`` in its namespace."""
+        return name in self._kept
+
+    @cached_property
+    def _kept(self) -> frozenset[str]:
+        return self._named_by(_NAMESPACE, self.code.co_names)
 
     def owns(self, name: str) -> bool:
         """Whether ``name`` is a variable of the function itself."""

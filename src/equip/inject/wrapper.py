@@ -14,7 +14,7 @@ from types import CodeType
 
 from equip import isa
 from equip.code import exceptions
-from equip.code.fragment import END, Const, Hole, Item, Label, Name, Operand, Pair, Protected, Slot, Template
+from equip.code.fragment import END, Const, Hole, Item, Label, Name, Operand, Pair, Protected, Slot, Template, wrapped
 from equip.code.instruction import slot_names
 from equip.code.linker import stop_iteration_handler
 from equip.inject.substitute import HOLE_TAG
@@ -22,6 +22,9 @@ from equip.inject.target import NameKind
 from equip.inject.trees import move_down
 
 _SENTINEL = "__equip_end__"
+_PLACE = "__equip_snippet__"
+_BEGIN = "__equip_begin__"
+"""The first statement of a class body or module, which gets the line of the compiler's set-up before it."""
 _OUTER = "__equip_outer__"
 _TARGET = "__equip_target__"
 WRAPPER_QUALNAME = f"{_OUTER}.<locals>."
@@ -32,6 +35,14 @@ _FAR = 1_000_000
 """Lines of the wrapper's own statements begin here, out of the way of the snippet's."""
 
 _DROPPED = isa.ops("NOP")
+_CLASSDICT = "__classdict__"
+_KEEP_NAMESPACE = (
+    *([Item(isa.OP["LOAD_LOCALS"])] if "LOAD_LOCALS" in isa.OP else []),
+    Item(isa.OP["STORE_DEREF"], Slot(_CLASSDICT)),
+    Item(isa.OP.get("LOAD_CLOSURE", isa.OP["LOAD_FAST"]), Slot(_CLASSDICT)),
+    Item(isa.OP["STORE_NAME"], Name("__classdictcell__", 0)),
+)
+"""What the compiler puts into a class body for annotations that see its names (3.12 on), if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,9 @@ def compile_in(scope: Scope, body: Sequence[ast.stmt]) -> Compiled:
         tree, "<snippet>", "exec", flags=scope.future_flags, dont_inherit=True, optimize=scope.optimize
     )
     code = _find(module, names) if not scope.is_module else module
-    compiled = _cut_out(code, is_class=not (scope.is_function or scope.is_module))
+    compiled = _cut_out(code, scope.is_function)
+    if _CLASSDICT in compiled.slots and _CLASSDICT not in dict(scope.kinds):
+        compiled = replace(compiled, template=wrapped(_KEEP_NAMESPACE, compiled.template))
     first = scope.first_parameter
     if first is not None and isa.UNCHECKED_LOCALS and dict(scope.kinds).get(first) is NameKind.LOCAL:
         compiled = _with_checks(compiled, first)
@@ -101,7 +114,7 @@ def _with_checks(compiled: Compiled, symbol: str) -> Compiled:
 def _wrapped(scope: Scope, body: Sequence[ast.stmt]) -> tuple[ast.Module, list[str]]:
     """The module around the snippet, and the names of the scopes that lead to it."""
     if scope.is_module:
-        lines = ["__equip_snippet__", f"{_SENTINEL}.a.b.c.d.e.f"]
+        lines = [_BEGIN, _PLACE, f"{_SENTINEL}.a.b.c.d.e.f"]
         path: list[str] = []
     else:
         lines, path = _scoped_lines(scope)
@@ -109,7 +122,8 @@ def _wrapped(scope: Scope, body: Sequence[ast.stmt]) -> tuple[ast.Module, list[s
     holder: list[ast.stmt] = tree.body
     for _ in range(8):
         for position, statement in enumerate(holder):
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Name):
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(value, ast.Name) and value.id == _PLACE:
                 for own in holder:
                     move_down(own, _FAR)
                 holder[position : position + 1] = [_no_docstring(body[0]), *body[1:]] if body else []
@@ -131,7 +145,9 @@ def _scoped_lines(scope: Scope) -> tuple[list[str], list[str]]:
     named: dict[NameKind, list[str]] = {kind: [] for kind in NameKind}
     for name, kind in scope.kinds:
         named[kind].append(name)
-    free = [name for name in named[NameKind.FREE] if name != "__class__"]
+    free = named[NameKind.FREE] + named[NameKind.PASSED_ON]
+    if scope.is_function:
+        free = [name for name in free if name != "__class__"]  # that of the class around it
     lines = [f"def {_OUTER}({', '.join(free)}):"]
     path = [_OUTER]
     indent = 1
@@ -143,7 +159,8 @@ def _scoped_lines(scope: Scope) -> tuple[list[str], list[str]]:
     if not scope.is_function:
         lines.append(f"{' ' * indent}class {scope.class_name or _TARGET}:")
         path.append(scope.class_name or _TARGET)
-        lines += [f"{pad}__equip_snippet__", f"{pad}{_SENTINEL}.a.b.c.d.e.f"]
+        lines += [f"{pad}{_BEGIN}", f"{pad}{_PLACE}", f"{pad}{_SENTINEL}.a.b.c.d.e.f"]
+        lines += [f"{pad}{name} = 0" for name in named[NameKind.PASSED_ON]]
         return lines, path
     bound = list(named[NameKind.BOUND])
     if scope.first_parameter is not None:
@@ -157,7 +174,7 @@ def _scoped_lines(scope: Scope) -> tuple[list[str], list[str]]:
         lines.append(f"{pad}nonlocal {', '.join(free)}")
     cells = named[NameKind.CELL] + named[NameKind.PRIVATE_CELL]
     unbound = [name for name in named[NameKind.LOCAL] + named[NameKind.PRIVATE] + cells if name not in bound]
-    lines += [f"{pad}__equip_snippet__", f"{pad}{_SENTINEL}.a.b.c.d.e.f"]
+    lines += [f"{pad}{_PLACE}", f"{pad}{_SENTINEL}.a.b.c.d.e.f"]
     # Never executed and, being behind the sentinel, never cut out; but it makes the names what they are.
     dead = [*(f"{name} = 0" for name in unbound)]
     if cells:
@@ -207,7 +224,21 @@ def _decoded(code: CodeType) -> list[_Instruction]:
     return found
 
 
-def _cut_out(code: CodeType, is_class: bool) -> Compiled:
+_INLINED = "@inlined"
+
+
+def _symbols(code: CodeType) -> list[str]:
+    """The symbols for the variables in the frame: their names.
+
+    What has the name of a free variable besides that one belongs to a comprehension that the compiler has inlined.
+    """
+    free = code.co_freevars
+    names = slot_names(code)
+    own = names[: len(names) - len(free)]
+    return [*(name + _INLINED if name in free else name for name in own), *free]
+
+
+def _cut_out(code: CodeType, is_function: bool) -> Compiled:
     found = _decoded(code)
     first = next(i for i, one in enumerate(found) if one.opcode == isa.RESUME) + 1
     handlers = exceptions.decode(code.co_exceptiontable)
@@ -215,16 +246,16 @@ def _cut_out(code: CodeType, is_class: bool) -> Compiled:
     if final is not None:
         found = [one for one in found if one.start < final.target]
     hot_end, cold_start = _sentinel(code, found)
-    while is_class and first < hot_end and found[first].line > _FAR:
-        first += 1  # what a class body begins with: its __module__, __qualname__ and so on
+    while not is_function and first < hot_end and found[first].line > _FAR:
+        first += 1  # its __module__, __qualname__ and so on, and what its annotations need
     kept = [
         *(one for one in found[first:hot_end] if one.opcode not in _DROPPED),
         *(one for one in found[cold_start:] if one.opcode not in _DROPPED),
     ]
     cold_at = sum(one.opcode not in _DROPPED for one in found[first:hot_end])
     item_of = _items_by_unit(found, kept, first, hot_end, cold_at)
-    slots = slot_names(code)
-    cells = frozenset(code.co_cellvars)
+    slots = _symbols(code)
+    cells = frozenset(name + _INLINED if name in code.co_freevars else name for name in code.co_cellvars)
     items = tuple(_item(code, one, slots, item_of) for one in kept)
     protected = tuple(
         Protected(start, end, item_of[h.target], h.depth, h.lasti)

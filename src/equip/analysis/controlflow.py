@@ -32,6 +32,7 @@ from equip.analysis.dominators import DominatorTree
 from equip.analysis.loops import Loops
 from equip.analysis.shape import Shape, shape_of
 from equip.code.exceptions import Handler
+from equip.code.holder import code_of
 from equip.code.instruction import Instruction, instructions
 
 if TYPE_CHECKING:
@@ -388,10 +389,4 @@ class ControlFlow:
 
 def find_code(thing: object) -> CodeType:
     """The code object of a code object, a function, a method or a declaration. Raises ``TypeError``."""
-    for found in (thing, getattr(thing, "__code__", None), getattr(thing, "code_object", None)):
-        if isinstance(found, CodeType):
-            return found
-    raise TypeError(
-        "a control flow graph is of a code object, a function or a declaration, "
-        f"not of {type(thing).__name__!r}: {thing!r}"
-    )
+    return code_of(thing, "a control flow graph is")

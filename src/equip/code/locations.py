@@ -13,6 +13,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, compress, count
+from types import CodeType
 from typing import NamedTuple
 
 from equip.code.varint import read_signed_varint, read_varint, signed_varint, varint
@@ -75,6 +76,18 @@ def decode(linetable: bytes, firstlineno: int) -> list[Location]:
     except (StopIteration, RuntimeError):
         raise InvalidCodeError(f"location table: truncated in entry {len(found)}") from None
     return found
+
+
+def located(code: CodeType) -> CodeType:
+    """``code``, with a table that says of each code unit that it has no location if it has none at all.
+
+    That is how the interpreter reads an empty table, which tools that strip code leave.
+    """
+    if code.co_linetable or not code.co_code:
+        return code
+    units = len(code.co_code) // 2
+    entries = [Location(min(8, units - at), None, None, None, None) for at in range(0, units, 8)]
+    return code.replace(co_linetable=encode(entries, code.co_firstlineno))
 
 
 def encode(locations: Iterable[Location], firstlineno: int) -> bytes:

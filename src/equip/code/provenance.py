@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from equip.code import locations
 from equip.code.fragment import Template
+from equip.code.holder import code_of
 
 RECORD_TAG = "equip:injected"
 
@@ -26,8 +27,12 @@ class Injected(NamedTuple):
     snippet_line: int
 
 
-def provenance(code: CodeType) -> tuple[Injected, ...]:
-    """The injected ranges of ``code`` in order, its nested code objects not included; ``()`` when there are none."""
+def provenance(code: object) -> tuple[Injected, ...]:
+    """The injected ranges of a code object (or of that of a function or declaration) in order; ``()`` for none.
+
+    Code objects nested in it are not included. Raises ``TypeError`` for what has no code.
+    """
+    code = code_of(code, "provenance is")
     record = recorded_marks(code)
     if not record:
         return ()

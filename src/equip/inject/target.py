@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from equip import isa
 from equip.analysis.regions import own_locals
 from equip.code.instruction import parameter_count
+from equip.code.locations import located
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounters, encounters
@@ -78,7 +79,8 @@ class Target:
     def __init__(
         self, code: CodeType, setting: Setting, around: Target | None = None, index: int = 0
     ) -> None:
-        self.code = code
+        self.code = code = code if code.co_linetable else located(code)
+        """The code object, with a location table."""
         self.setting = setting
         self.around = around
         self.index = index

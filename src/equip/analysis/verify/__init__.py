@@ -48,6 +48,7 @@ from equip.analysis.verify import damage, kinds, structure
 from equip.analysis.verify.decoded import Decoded
 from equip.analysis.verify.interpret import Interpretation, Trace
 from equip.analysis.verify.problem import Fault, Problem
+from equip.code.holder import code_of
 from equip.code.lines import lines_by_unit
 from equip.errors import InvalidCodeError, VerificationError
 
@@ -59,10 +60,12 @@ _SHOWN = 5
 """Problems shown in the message of an error."""
 
 
-def check(code: CodeType) -> tuple[Problem, ...]:
-    """What is wrong with a code object, and those among its constants; empty when nothing is."""
+def check(code: object) -> tuple[Problem, ...]:
+    """What is wrong with a code object (or that of a function or declaration), and those among its constants; empty
+    when nothing is. Raises ``TypeError`` for what has no code."""
+    outer = code_of(code, "check is")
     found: list[CodeType] = []
-    pending, seen = [code], {id(code)}
+    pending, seen = [outer], {id(outer)}
     while pending:
         one = pending.pop()
         found.append(one)
@@ -73,9 +76,9 @@ def check(code: CodeType) -> tuple[Problem, ...]:
     return _problems_in(found)
 
 
-def verify(code: CodeType) -> None:
-    """Raise ``VerificationError`` unless ``check`` finds nothing."""
-    problems = check(code)
+def verify(code: object) -> None:
+    """Raise ``VerificationError`` unless ``check`` finds nothing, ``TypeError`` for what has no code."""
+    problems = check(code_of(code, "verify is"))
     if problems:
         raise VerificationError(problems, _report(problems))
 

@@ -4,6 +4,7 @@ and new ones where the slow tests are asked for, too."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ def _verified() -> Iterator[None]:
 
     inject = ModuleInjector.inject
 
+    @functools.wraps(inject)
     def inject_and_verify(self: ModuleInjector, plan: Plan, *rest: Any) -> CodeType:
         made = inject(self, plan, *rest)
         verify_changed(made, self.code)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from equip.delivery import notes
-from equip.delivery.emission import CompileJob, Done, InjectJob, run_job
+from equip.delivery.emission import CompileJob, Done, InjectJob, damaged, run_job
 from equip.delivery.planning import Matching, Visitor, begun, complaints, probe_name, run_visitors
 from equip.delivery.recursion import modules_behind
 from equip.delivery.report import FileReport, Report, Status
@@ -209,7 +209,7 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None, pool: Poo
     except PycError as error:
         work.end("refused", _reason(file.pyc, error))
     except InvalidCodeError as error:
-        work.end("refused", f"damaged code ({error}): delete it, or compile it anew")
+        work.end("refused", damaged(error))
     else:
         work.before = before
         guarded = "__name__" in code.co_names and "__main__" in code.co_consts

@@ -13,8 +13,9 @@ from types import CodeType
 
 from equip import isa
 from equip.analysis.verify import verify_changed
-from equip.errors import EquipError, JoinPointError, PycError, SnippetError, VerificationError
+from equip.errors import EquipError, InvalidCodeError, JoinPointError, PycError, SnippetError, VerificationError
 from equip.inject import ModuleInjector
+from equip.inject.damage import refuse_damaged
 from equip.inject.request import Plan
 from equip.program import pyc
 
@@ -66,12 +67,19 @@ def run_job(job: Job, injector: ModuleInjector | None = None) -> Done:
         return _inject(job, injector or _injector_of(job))
     except (SnippetError, JoinPointError) as error:
         return Done(mistake=error)
+    except InvalidCodeError as error:
+        return Done(fault=damaged(error))
     except EquipError as error:
         return Done(fault=str(error))
     except (RecursionError, MemoryError) as error:
         return Done(fault=f"too large or too deeply nested ({type(error).__name__}): leave this file out")
     except Exception as error:
         return Done(fault=_describe_bug(error))
+
+
+def damaged(error: InvalidCodeError) -> str:
+    """What to tell of a file the code of which is not whole."""
+    return f"damaged code ({error}): delete it, or compile it anew"
 
 
 def _describe_bug(error: Exception) -> str:
@@ -84,11 +92,13 @@ def _describe_bug(error: Exception) -> str:
 def verify_made(code: CodeType, plain: CodeType) -> None:
     """Verify what equip has changed, before ``code``, made from ``plain``, is written.
 
-    Raises ``VerificationError``: a bug of equip. The message is all that is needed to look into it.
+    Raises ``InvalidCodeError`` if it was damaged before, else ``VerificationError``: a bug of equip. The message is
+    all that is needed to look into it.
     """
     try:
         verify_changed(code, plain)
     except VerificationError as error:
+        refuse_damaged(plain, error)
         message = (
             "a bug of equip: nothing was written. Please report it, with the snippets, this file and what follows "
             f"(Python {isa.RELEASE}): {error}"
@@ -112,7 +122,8 @@ def emit(code: CodeType, path: str, plain: CodeType) -> bytes:
     """``code``, made from ``plain`` and to be written to ``path``, judged and marshalled.
 
     Everything that equip writes to disk passes here or, for the import hook's own files, ``verify_made``. Raises
-    ``PycError``, and ``VerificationError`` for code that could break the interpreter.
+    ``PycError``, ``InvalidCodeError`` for code that was damaged, and ``VerificationError`` for what could break the
+    interpreter.
     """
     verify_made(code, plain)
     try:

@@ -8,6 +8,8 @@ from types import CodeType
 
 from equip.analysis.verify import verify_changed
 from equip.delivery.planning import Visitor, as_visitors, begun, run_visitors, warn_of_idle
+from equip.errors import VerificationError
+from equip.inject.damage import refuse_damaged
 from equip.program.declarations import ModuleDeclaration
 from equip.program.pyc import running_optimize
 from equip.program.tree import module_name as name_of_file
@@ -27,15 +29,29 @@ def instrument_code(
     Returns the same object when nothing was asked for. ``file_path`` and ``module_name`` are for the fields of
     snippets; they are taken from the code's file name. ``optimize`` is the level for snippets, -1 that of this
     interpreter. With ``verify`` what has changed has passed ``equip.verify``; this costs more than the rest, and what
-    it refuses is a bug of equip. Raises ``SnippetError`` and ``JoinPointError``, then also ``VerificationError``; warns
-    (``EquipWarning``) of probes without a match.
+    it refuses is a bug of equip. Raises ``SnippetError`` and ``JoinPointError``, then also ``VerificationError``;
+    ``InvalidCodeError`` for damaged code, ``TypeError`` for what is none; warns (``EquipWarning``) of probes without a
+    match.
     """
+    _check_is_code(code)
     visitors = begun(as_visitors(visitor))
     new = code_with(code, visitors, file_path, module_name, optimize)
     if verify and new is not code:
-        verify_changed(new, code)
+        try:
+            verify_changed(new, code)
+        except VerificationError as error:
+            refuse_damaged(code, error)
+            raise
     warn_of_idle(visitors, 2)
     return new
+
+
+def _check_is_code(code: object) -> None:
+    if not isinstance(code, CodeType):
+        raise TypeError(
+            f"instrument_code makes a code object of a code object, not of {type(code).__name__!r}: {code!r} (for "
+            "functions, classes and modules that are loaded there is equip.patch)"
+        )
 
 
 def code_with(

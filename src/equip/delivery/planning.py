@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from equip.errors import EquipWarning
+from equip.inject.damage import refuse_damaged
 from equip.inject.request import Plan
 from equip.program.declarations import ModuleDeclaration
 
@@ -97,13 +98,17 @@ def probe_name(visitor: Visitor) -> str:
 def run_visitors(module: ModuleDeclaration, visitors: Sequence[Visitor]) -> Plan:
     """Run the visitors over a module in turn, and return what they asked for.
 
-    Raises what they raise, ``SnippetError`` and ``JoinPointError`` among them.
+    Raises what they raise, ``SnippetError`` and ``JoinPointError`` among them; ``InvalidCodeError`` if the code that
+    they look at is damaged.
     """
     before = module.probe
     try:
         for visitor in visitors:
             module.probe = probe_name(visitor)
             visitor.traverse(module)
+    except Exception as error:
+        refuse_damaged(module.code_object, error)
+        raise
     finally:
         module.probe = before
     return {path: insertions for path, insertions in module.plan.items() if insertions}

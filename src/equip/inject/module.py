@@ -9,6 +9,7 @@ from types import CodeType
 from equip import isa
 from equip.errors import JoinPointError
 from equip.inject.compiling import bind, parsed, private_names
+from equip.inject.damage import refuse_damaged
 from equip.inject.engine import check_place, instrument
 from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
 from equip.inject.snippet import parse
@@ -63,49 +64,67 @@ class ModuleInjector:
         place: Place = (),
     ) -> Insertion:
         """The insertion into a target. Raises ``SnippetError`` or ``JoinPointError`` for what can be told from it
-        alone."""
+        alone, ``InvalidCodeError`` for code that is damaged."""
         key = (target.scope_key, location, source, suppress, probe, group)
         sound = _sound.get(key)
         if sound is not None and lineno is None and location not in _PLACED:
             return sound
         insertion = _made(Insertion, (location, source, lineno, suppress, probe, group, place))
-        if sound is not None and type(lineno) is int and location is _LINENO and lineno in target.encounters:
-            return insertion
-        check_place(insertion, target)
-        if sound is None:
-            snippet = parsed(source, target)
-            bind(insertion, target, private_names(snippet, target), (), None)
-            if not snippet.demands and (lineno is None or location in _PLACED):
-                if len(_sound) >= _SOUND_LIMIT:
-                    _sound.clear()
-                _sound[key] = insertion
+        try:
+            if sound is not None and type(lineno) is int and location is _LINENO and lineno in target.encounters:
+                return insertion
+            check_place(insertion, target)
+            if sound is None:
+                snippet = parsed(source, target)
+                bind(insertion, target, private_names(snippet, target), (), None)
+                if not snippet.demands and (lineno is None or location in _PLACED):
+                    if len(_sound) >= _SOUND_LIMIT:
+                        _sound.clear()
+                    _sound[key] = insertion
+        except Exception as error:
+            refuse_damaged(target.code, error)
+            raise
         return insertion
 
     def has_place(self, path: CodePath, location: JoinPoint, place: Place) -> bool:
-        """Whether code can stand at a block or an edge."""
+        """Whether code can stand at a block or an edge. Raises ``InvalidCodeError``."""
+        target = self.target(path)
         try:
-            check_place(Insertion(location, "", place=place), self.target(path))
+            check_place(Insertion(location, "", place=place), target)
         except JoinPointError:
             return False
+        except Exception as error:
+            refuse_damaged(target.code, error)
+            raise
         return True
 
     def inject(self, plan: Plan, global_names: Callable[[], frozenset[str]] | None = None) -> CodeType:
         """The code with the insertions of ``plan``; the same object when nothing changes.
 
-        ``global_names`` tells the names of a module that is loaded, which otherwise its code tells.
+        ``global_names`` tells the names of a module that is loaded, which otherwise its code tells. Raises
+        ``SnippetError`` and ``JoinPointError``, ``InvalidCodeError`` for code that is damaged.
         """
         find, known = self.target, self._targets.get
         asked = {known(path) or find(path): insertions for path, insertions in plan.items() if insertions}
         if not asked:
             return self.code
-        new = _Rebuild(self.code, asked, global_names).rebuilt()
+        try:
+            new = _Rebuild(self.code, asked, global_names).rebuilt()
+        except Exception as error:
+            refuse_damaged(self.code, error)
+            raise
         # Declarations refer to each other and to this: what has served is given back at once, not by the collector.
         self._targets = {}
         return new
 
     def lines_of(self, path: CodePath) -> Collection[int]:
-        """The lines that are encountered in the code object that ``path`` names."""
-        return self.target(path).encounters.keys()
+        """The lines that are encountered in the code object that ``path`` names. Raises ``InvalidCodeError``."""
+        target = self.target(path)
+        try:
+            return target.encounters.keys()
+        except Exception as error:
+            refuse_damaged(target.code, error)
+            raise
 
 
 _NO_CHILDREN: Mapping[int, CodeType] = {}
@@ -142,7 +161,7 @@ class _Rebuild:
             new = one.completed(changed.get(target, _NO_CHILDREN))
             around = target.around
             if around is None:
-                return new
+                return self._module if new is target.code else new
             if new is target.code:
                 continue
             if around in changed:

@@ -7,6 +7,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from equip.code import Instruction, instructions
+from equip.errors import InvalidCodeError
 
 _Aliases = tuple[tuple[str, str | None], ...]
 
@@ -24,14 +25,19 @@ class ImportStatement(NamedTuple):
 
 
 def find_imports(code: CodeType) -> Iterator[ImportStatement]:
-    """The import statements of ``code`` itself, in the order of its instructions."""
+    """The import statements of ``code`` itself, in the order of its instructions. Raises ``InvalidCodeError``."""
     whole = instructions(code)
     last_lines = [end_lineno for _, end_lineno, _, _ in code.co_positions()]
     for at, instruction in enumerate(whole):
         if instruction.opname == "IMPORT_NAME" and at >= 2:
             lineno = instruction.lineno or code.co_firstlineno
-            last_line = last_lines[instruction.offset // 2]
-            yield _statement(whole, at, (lineno, max(last_line or lineno, lineno)))
+            try:
+                last_line = last_lines[instruction.offset // 2]
+                found = _statement(whole, at, (lineno, max(last_line or lineno, lineno)))
+            except IndexError:
+                what = f"{code.co_qualname} ({code.co_filename}, line {lineno})"
+                raise InvalidCodeError(f"{what}: an import statement, or the location table, is cut off") from None
+            yield found
 
 
 def _statement(whole: Sequence[Instruction], at: int, lines: tuple[int, int]) -> ImportStatement:

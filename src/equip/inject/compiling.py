@@ -7,16 +7,15 @@ what the compiler can see of the target, names of parameters not included where 
 from __future__ import annotations
 
 import ast
-import builtins
 import keyword
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from equip.code.fragment import Template, Use
-from equip.errors import SnippetError
-from equip.inject.fields import VALUE_FIELDS, Field, FieldValues, Parameters, is_field_name
+from equip.inject.fields import Field, FieldValues, Parameters
+from equip.inject.refusals import check_names, check_request, parsed, refused
 from equip.inject.request import Insertion, JoinPoint
-from equip.inject.snippet import Snippet, UnsoundSnippetError, parse
+from equip.inject.snippet import Snippet, parse
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE, HoleKey, Substituted, argument_symbols, fill
 from equip.inject.target import CLASS_CELLS, NameKind, Target
 from equip.inject.wrapper import Compiled, Scope, compile_in, filled, hole_number
@@ -25,10 +24,6 @@ _READ_ONLY = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.
 _NO_NAMES: frozenset[str] = frozenset()
 _NO_SYMBOLS: Mapping[str, str] = {}
 _NO_CONSTANTS: Mapping[object, object] = {}
-_VALUES = {
-    JoinPoint.AFTER: frozenset({"return_value"}),
-    JoinPoint.RAISE: frozenset({"exception"}),
-}
 _GUARDED = frozenset({JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT})
 
 _FORMS_LIMIT = 20_000
@@ -120,95 +115,6 @@ def private_names(snippet: Snippet, target: Target) -> frozenset[str]:
     )
 
 
-def check_request(insertion: Insertion, target: Target) -> Snippet:
-    """Parse the snippet and refuse what cannot work at this join point of this target (``SnippetError``)."""
-    snippet = parse(insertion.source)
-    allowed = _VALUES.get(insertion.location, frozenset())
-    for one in snippet.fields:
-        if one.literal:
-            continue
-        if one.name in VALUE_FIELDS and one.name not in allowed:
-            where = "AFTER (insert_after)" if one.name == "return_value" else "RAISE (insert_on_raise)"
-            raise _refused(
-                snippet, target, 0, f"{{{one.name}}} has a value only at {where}, not at {insertion.location.name}"
-            )
-        index = one.argument_index
-        if index is not None and index >= len(target.parameters.names):
-            count = len(target.parameters.names)
-            raise _refused(
-                snippet, target, 0, f"there is no {{arg{index}}}: the function has {count} parameter(s)"
-            )
-    _check_statements(snippet, target)
-    return snippet
-
-
-def parsed(source: str, target: Target) -> Snippet:
-    """The snippet, parsed for ``target``. Raises ``SnippetError`` as ``parse`` does, naming the target."""
-    try:
-        return parse(source)
-    except UnsoundSnippetError as error:
-        raise SnippetError(f"{error.shown} in {target}: {error.why}") from None
-
-
-def _refused(snippet: Snippet, target: Target, lineno: int, why: str) -> SnippetError:
-    return SnippetError(f"{snippet.describe(lineno or None)} in {target}: {why}")
-
-
-def _check_statements(snippet: Snippet, target: Target) -> None:
-    if snippet.yields and not (target.is_generator or target.is_async_generator):
-        raise _refused(
-            snippet, target, snippet.yields, "`yield` would make a generator of a function that is none"
-        )
-    if snippet.awaits and not (target.is_coroutine or target.is_async_generator):
-        raise _refused(snippet, target, snippet.awaits, "`await` is possible only in an async function")
-    if snippet.returns and not target.is_function:
-        raise _refused(snippet, target, snippet.returns, "`return` is possible only in a function")
-    names = snippet.names
-    for name, lineno in names.unbound.items():
-        if target.is_function and target.owns(target.mangled(name)) and name not in names.declared_global:
-            raise _refused(
-                snippet,
-                target,
-                lineno,
-                f"this would unbind {name!r}, a variable of the function (by `del`, or at the end of `except ... as`): "
-                "use a name that the function does not have",
-            )
-    if names.annotated and not target.is_function:
-        raise _refused(
-            snippet,
-            target,
-            names.annotated,
-            "only a variable of a function can be annotated (those of a module or class are annotated all together): "
-            "assign without annotation",
-        )
-    for name, lineno in names.declared_nonlocal.items():
-        if target.kind_of(target.mangled(name)) is not NameKind.FREE:
-            raise _refused(
-                snippet,
-                target,
-                lineno,
-                f"`nonlocal {name}`: the {target.what} has no variable {name!r} of a function around it",
-            )
-    for name in sorted(names.needs_class - names.bound):
-        if target.is_function and not target.owns("__class__"):
-            raise _refused(
-                snippet, target, 0, f"`{name}` works only in a method that itself uses `super()` or `__class__`"
-            )
-        if not (target.is_function or target.is_module):
-            _check_class(snippet, target, name)
-
-
-def _check_class(snippet: Snippet, target: Target, name: str) -> None:
-    """Refuse ``super`` and ``__class__`` in a class body where they mean no class."""
-    kind = target.kind_of("__class__")
-    if name in snippet.names.needs_class_here and not (name == "__class__" and kind is NameKind.FREE):
-        raise _refused(snippet, target, 0, f"`{name}` works only in a method, not in the body of a class")
-    if name in snippet.names.inside and kind is not NameKind.CELL:
-        raise _refused(
-            snippet, target, 0, f"`{name}` works only where a method of the class itself uses `super()` or `__class__`"
-        )
-
-
 def bind(
     insertion: Insertion,
     target: Target,
@@ -261,7 +167,7 @@ def _bind(
         form = _forms.get(key)
         if form is not None:
             if target.in_function or snippet.braced:
-                _check_names(snippet, target, form.kinds, known_globals)
+                check_names(snippet, target, form.kinds, known_globals)
             return _bound(insertion, form, target)
     check_request(insertion, target)
     form, literal = _form(insertion, snippet, target, dict(zip(names, kinds, strict=True)), cells, known_globals)
@@ -340,7 +246,7 @@ def _form(
         if target.parameters.names:
             first = target.parameters.names[0]
             kinds.setdefault(first, NameKind.CELL if first in cells else target.kind_of(first))
-    _check_names(snippet, target, kinds, known_globals)
+    check_names(snippet, target, kinds, known_globals)
     named = snippet.refers and _refers_by_name(snippet, target.parameters)
     substituted = Substituted(snippet, target.fields, named_parameters=named)
     parameters = target.parameters.names
@@ -396,53 +302,6 @@ def _symbol_kind(symbol: str, name: str, target: Target, cells: Collection[str])
     return NameKind.CELL if kind in (NameKind.BOUND, NameKind.LOCAL) and name in cells else kind
 
 
-def _check_names(
-    snippet: Snippet,
-    target: Target,
-    kinds: Mapping[str, NameKind],
-    known_globals: Callable[[], Collection[str] | None] | None,
-) -> None:
-    if known_globals is None:
-        return
-    bound = snippet.names.bound
-    for name in snippet.names.mentioned:
-        mangled = target.mangled(name)
-        if mangled in kinds or name in snippet.names.declared_global or name in snippet.names.bound_inside:
-            continue
-        is_own = name in bound or (not target.is_function and target.keeps(mangled))
-        if is_own and (target.is_function or name not in snippet.names.inside):
-            continue  # what is nested in a class body sees no name of it
-        around = target.encloses(mangled)
-        if around is not None:
-            raise _refused(
-                snippet,
-                target,
-                0,
-                f"{name!r} is a variable of {around.co_qualname!r} around it, which this {target.what} does not use "
-                "itself, so it cannot be reached from here",
-            )
-    known_names = known_globals() if snippet.braced else None
-    if known_names is None:
-        return
-    for name, lineno in snippet.braced:
-        known = (
-            name in bound
-            or target.mangled(name) in kinds
-            or name in known_names
-            or hasattr(builtins, name)
-            or is_field_name(name)
-        )
-        if not known and name in snippet.names.mentioned:
-            raise _refused(
-                snippet,
-                target,
-                lineno,
-                f"{{{name}}} is no field, and the program has no {name!r} for a set display; the fields are "
-                "file_name, file_path, module_name, class_name, method_name, qualname, lineno, arguments, "
-                "call_arguments, arguments_dict, arg0 ..., return_value, exception",
-            )
-
-
 # -- from tree to code ----------------------------------------------------------------------------------------
 
 
@@ -478,9 +337,9 @@ def _compile(
     try:
         return compile_in(scope, body)
     except SyntaxError as error:
-        raise _refused(snippet, target, error.lineno or 0, error.msg) from None
+        raise refused(snippet, target, error.lineno or 0, error.msg) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise _refused(snippet, target, 0, f"it cannot be compiled: {error}") from None
+        raise refused(snippet, target, 0, f"it cannot be compiled: {error}") from None
 
 
 def _in_main(body: list[ast.stmt]) -> list[ast.stmt]:

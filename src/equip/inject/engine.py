@@ -17,12 +17,13 @@ from equip.code.pools import Pools
 from equip.code.provenance import Marks, provenance
 from equip.errors import JoinPointError, SnippetError
 from equip.inject import places
-from equip.inject.compiling import Bound, bind, parsed, private_names
+from equip.inject.compiling import Bound, bind, private_names
 from equip.inject.flow import AT, Spot, spots_of_line
 from equip.inject.light import find_light, use_of
 from equip.inject.lightlinking import LightLinking
 from equip.inject.lines import listed
 from equip.inject.nested import at_home
+from equip.inject.refusals import parsed
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE

@@ -19,7 +19,8 @@ from equip.code.direct import Image, joined, stencil_of
 from equip.code.fragment import Const, Hole, Name, Slot, Symbol, Template, Use
 from equip.code.pools import Pools, constant_key
 from equip.code.provenance import Marks, has_record
-from equip.inject.compiling import Bound, Form, bind, is_simple, parsed
+from equip.inject.compiling import Bound, Form, bind, is_simple
+from equip.inject.refusals import parsed
 from equip.inject.request import Insertion, JoinPoint
 from equip.inject.snippet import parse
 from equip.inject.target import Target

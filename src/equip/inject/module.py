@@ -8,9 +8,10 @@ from types import CodeType
 
 from equip import isa
 from equip.errors import JoinPointError
-from equip.inject.compiling import bind, parsed, private_names
+from equip.inject.compiling import bind, private_names
 from equip.inject.damage import refuse_damaged
 from equip.inject.engine import check_place, instrument
+from equip.inject.refusals import parsed
 from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
 from equip.inject.snippet import parse
 from equip.inject.target import Setting, Target

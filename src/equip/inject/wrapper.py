@@ -61,8 +61,8 @@ class Compiled:
     """Variables that a nested function of the snippet closes over."""
     stored: frozenset[str]
     """Variables in the frame that it assigns."""
-    slots: frozenset[str]
-    """All variables in the frame that it names."""
+    slots: tuple[str, ...]
+    """All variables in the frame that it names, in the order in which it names them: so new ones get their slots."""
     holes: tuple[object, ...]
     """The constants with hole tags, as keys of the template's ``Hole`` operands."""
     has_code: bool
@@ -305,22 +305,22 @@ _STORES = isa.ops("STORE_FAST STORE_DEREF DELETE_FAST DELETE_DEREF LOAD_FAST_AND
 
 def _described(template: Template, cells: frozenset[str]) -> Compiled:
     stored: set[str] = set()
-    slots: set[str] = set()
+    slots: dict[str, None] = {}
     holes: list[object] = []
     for opcode, operand, _ in template.items:
         if isinstance(operand, Slot):
-            slots.add(operand.symbol)
+            slots[operand.symbol] = None
             if opcode in _STORES:
                 stored.add(operand.symbol)
         elif isinstance(operand, Pair):
-            slots.update(operand)
+            slots.update(dict.fromkeys(operand))
             for single, symbol in zip(isa.PAIRS[opcode], operand, strict=True):
                 if single in _STORES:
                     stored.add(symbol)
         elif isinstance(operand, Hole):
             holes.append(operand.key)
     has_code = any(isinstance(o, Const) and isinstance(o.value, CodeType) for _, o, _ in template.items)
-    return Compiled(template, cells & slots, frozenset(stored), frozenset(slots), tuple(holes), has_code)
+    return Compiled(template, cells & slots.keys(), frozenset(stored), tuple(slots), tuple(holes), has_code)
 
 
 # -- holes -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from equip.code import exceptions
 from equip.code.fragment import END, Const, Hole, Item, Label, Name, Operand, Pair, Protected, Slot, Template
 from equip.code.instruction import slot_names
 from equip.code.linker import stop_iteration_handler
+from equip.code.pools import shared
 from equip.inject.substitute import HOLE_TAG
 from equip.inject.target import NameKind
 from equip.inject.trees import move_down
@@ -225,7 +226,8 @@ def _cut_out(code: CodeType, is_class: bool) -> Compiled:
     item_of = _items_by_unit(found, kept, first, hot_end, cold_at)
     slots = slot_names(code)
     cells = frozenset(code.co_cellvars)
-    items = tuple(_item(code, one, slots, item_of) for one in kept)
+    consts = [shared(value) for value in code.co_consts]
+    items = tuple(_item(code, one, slots, consts, item_of) for one in kept)
     protected = tuple(
         Protected(start, end, item_of[h.target], h.depth, h.lasti)
         for h in handlers
@@ -279,12 +281,14 @@ def _item_ranges(kept: Sequence[_Instruction], handler: exceptions.Handler, cold
         yield start, len(kept)
 
 
-def _item(code: CodeType, one: _Instruction, slots: Sequence[str], item_of: Mapping[int, int]) -> Item:
+def _item(
+    code: CodeType, one: _Instruction, slots: Sequence[str], consts: Sequence[object], item_of: Mapping[int, int]
+) -> Item:
     opcode, arg = one.opcode, one.arg
     kind = isa.OPERAND[opcode]
     operand: Operand = arg
     if kind == "const":
-        value = code.co_consts[arg]
+        value = consts[arg]
         operand = Hole(value) if has_hole(value) else Const(value)
     elif kind == "slot":
         operand = Slot(slots[arg])

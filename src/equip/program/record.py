@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import marshal
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import CodeType
@@ -30,13 +31,15 @@ from typing import Any, Final
 from equip.errors import PycError
 from equip.inject.request import Insertion, JoinPoint, Plan
 from equip.program import atomic
-from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, read_file
+from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, marshalled, read_file
 
 KEPT_SUFFIX: Final = ".equip"
 FORMAT: Final = 1
 _TRAILER_END: Final = b"equip\x00\r\n"
 _KEPT_START: Final = b"equip kept \x00\r\n" + bytes((FORMAT,))
 _DIGEST_BYTES: Final = 32
+_UNSHARED: Final = 2
+"""The version of marshal's format in which nothing is shared, so that the bytes depend on values alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +207,12 @@ def write_clean(path: str, data: bytes, mode: int | None = None) -> None:
 def encode_trailer(original: bytes, plan: Plan) -> bytes:
     """The record that goes behind the code."""
     probes = tuple((probe.name, probe.digest) for probe in probes_of(plan))
-    payload = marshal.dumps((FORMAT, probes, digest(original), digest_plan(plan)))
+    payload = marshal.dumps((FORMAT, probes, digest(original), digest_plan(plan)), _UNSHARED)
     return payload + len(payload).to_bytes(4, "little") + _TRAILER_END
 
 
 def _encode_kept(original: bytes, plans: Iterable[Plan]) -> bytes:
-    payload = marshal.dumps((original, tuple(_encode_plan(plan) for plan in plans)))  # type: ignore[misc]
+    payload = marshalled((original, tuple(_encode_plan(plan) for plan in plans)))
     return _KEPT_START + hashlib.sha256(payload).digest() + payload
 
 
@@ -260,10 +263,15 @@ def names_of(probes: Iterable[ProbeRecord]) -> str:
 
 def _encode_plan(plan: Plan) -> tuple[object, ...]:
     return tuple(
-        (path, tuple((i.location.value, str(i.source), *i[2:6], *_place(i)) for i in insertions))
+        (path, tuple(tuple(map(_shared, (i.location.value, str(i.source), *i[2:6], *_place(i)))) for i in insertions))
         for path, insertions in sorted(plan.items())
         if insertions
     )
+
+
+def _shared(field: object) -> object:
+    """A field of an insertion; for equal texts, of which there are many, the same object."""
+    return sys.intern(field) if type(field) is str else field
 
 
 def _decode_plan(encoded: Iterable[tuple[tuple[int, ...], Iterable[tuple[Any, ...]]]]) -> Plan:

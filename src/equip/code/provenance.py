@@ -61,6 +61,15 @@ def recorded_marks(code: CodeType) -> tuple[tuple[str, int], ...]:
     return ()
 
 
+def injected_probes(code: CodeType) -> tuple[str, ...]:
+    """The probes that something in ``code``, or in the code nested in it, comes from, each once."""
+    found = dict.fromkeys([probe for probe, _ in recorded_marks(code)])
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found.update(dict.fromkeys(injected_probes(constant)))
+    return tuple(found)
+
+
 class Marks:
     """Numbers for (probe, line of its snippet), behind those that ``code`` already has."""
 

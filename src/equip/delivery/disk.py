@@ -23,7 +23,7 @@ from equip.program import atomic, pyc, record
 from equip.program.declarations import ModuleDeclaration
 from equip.program.merge import merge_plans
 from equip.program.record import Recorded
-from equip.program.tree import ModuleFile, Passed
+from equip.program.tree import ModuleFile, Passed, find_origin
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -221,7 +221,7 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None, pool: Poo
 
 def _load_valid(file: ModuleFile) -> Recorded:
     """Load a compiled file that the import system would use. Raises ``PycError``."""
-    before = record.load(file.pyc)
+    before = record.load(file.pyc, find_origin(file.pyc, file))
     if file.source is not None:
         try:
             stale = pyc.find_staleness(before.data, file.source)
@@ -297,7 +297,7 @@ def _write(work: _Work) -> None:
     with atomic.locked(os.path.dirname(path)):
         now = pyc.read_file(path)
         if now != before.data:
-            current = record.decode(path, now)
+            current = record.decode(path, now, find_origin(path, work.file))
             if current.clean_data != before.clean_data:
                 raise PycError(f"{path}: was compiled anew while it was being instrumented: run again")
             work.before = before = current

@@ -87,6 +87,11 @@ def decode_pyc(path: str, data: bytes) -> Pyc:
     return Pyc(path, data, code)
 
 
+def is_foreign(data: bytes) -> bool:
+    """Whether these are the bytes of a compiled file of another Python, as far as its header tells."""
+    return len(data) >= HEADER_BYTES and data[2:4] == _MAGIC[2:] and data[:4] != _MAGIC
+
+
 def find_header_fault(data: bytes) -> str | None:
     """Why the first bytes are not those of a compiled file of this interpreter, None if they are."""
     if data[:4] != _MAGIC:

@@ -106,7 +106,7 @@ class BytecodeObject:
         plan = self._plan()
         plain = self.main_module.code_object
         body = emit(self.code, self.path, plain)
-        path = self._target()
+        path = self._before.path if self._before is not None else self._target()
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with atomic.locked(os.path.dirname(path)):
             if self._before is None:

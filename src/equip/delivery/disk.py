@@ -128,8 +128,8 @@ def _write_compiled(file: ModuleFile, data: bytes) -> None:
 def _drop_instrumentation(file: ModuleFile) -> None:
     before = record.load(file.pyc)
     if before.plan:
-        with atomic.locked(os.path.dirname(file.pyc)):
-            record.write_clean(file.pyc, before.clean_data)
+        with atomic.locked(os.path.dirname(before.path)):
+            record.write_clean(before.path, before.clean_data)
 
 
 def _is_own(file: ModuleFile) -> bool:
@@ -292,8 +292,9 @@ def _finish(work: _Work, rewrite: bool) -> None:
 
 def _write(work: _Work) -> None:
     """Replace the file, unless it is another one by now; what another process put in meanwhile is kept."""
-    before, done, path = _loaded(work), work.done, work.file.pyc
+    before, done = _loaded(work), work.done
     assert done is not None
+    path = before.path
     with atomic.locked(os.path.dirname(path)):
         now = pyc.read_file(path)
         if now != before.data:

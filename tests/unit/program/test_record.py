@@ -227,6 +227,16 @@ def test_a_damaged_file_can_be_restored(path: str) -> None:
         record.load(path)
 
 
+def test_a_link_stands_for_the_file_behind_it(path: str) -> None:
+    link = path.replace("m.pyc", "link.pyc")
+    os.symlink("m.pyc", link)
+    instrument(link)
+    assert record.load(link) == record.load(path)
+    assert record.load(link).plan == PLAN
+    assert os.readlink(link) == "m.pyc"
+    assert sorted(os.listdir(os.path.dirname(path))) == ["link.pyc", "m.pyc", "m.pyc.equip"]
+
+
 def test_the_trailer_is_damaged(path: str) -> None:
     instrument(path)
     data = bytearray(read(path))

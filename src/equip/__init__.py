@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from equip.delivery.memory import instrument_code
     from equip.delivery.patch import Patch, patch
     from equip.delivery.report import FileReport, Report
-    from equip.delivery.state import restore, status
+    from equip.delivery.restoring import restore
+    from equip.delivery.state import status
     from equip.errors import (
         AttachError,
         EquipError,
@@ -73,7 +74,8 @@ _HOMES = {
     "equip.delivery.memory": "instrument_code",
     "equip.delivery.patch": "Patch patch",
     "equip.delivery.report": "FileReport Report",
-    "equip.delivery.state": "restore status",
+    "equip.delivery.restoring": "restore",
+    "equip.delivery.state": "status",
     "equip.errors": (
         "AttachError EquipError EquipWarning InvalidCodeError JoinPointError LaunchError PatchError ProbeError "
         "PycError SnippetError UnsupportedPythonError VerificationError"

@@ -16,7 +16,7 @@ from equip.inject.request import Plan
 from equip.program import atomic, pyc, record
 from equip.program.declarations import Declaration, MethodDeclaration, ModuleDeclaration, TypeDeclaration
 from equip.program.merge import merge_plans
-from equip.program.tree import Location, ModuleFile, Passed, find_modules, namespace_names
+from equip.program.tree import Location, ModuleFile, Passed, find_modules, find_origin, namespace_names
 from equip.rewriter import SimpleRewriter
 from equip.visitors import ModuleVisitor
 
@@ -39,7 +39,7 @@ class BytecodeObject:
 
     def _open(self, file: ModuleFile) -> None:
         self._file: ModuleFile | None = file
-        self._before: record.Recorded | None = record.load(file.pyc)
+        self._before: record.Recorded | None = record.load(file.pyc, find_origin(file.pyc, file))
         code = self._before.clean_code()
         self.path = file.pyc
         source = file.source or code.co_filename
@@ -106,12 +106,13 @@ class BytecodeObject:
         plan = self._plan()
         plain = self.main_module.code_object
         body = emit(self.code, self.path, plain)
-        path = self._target()
+        path = self._before.path if self._before is not None else self._target()
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with atomic.locked(os.path.dirname(path)):
             if self._before is None:
-                record.write_clean(path, self._header() + emit(plain, path, plain))
-                before = record.load(path)
+                data = self._header() + emit(plain, path, plain)
+                record.write_clean(path, data)
+                before = record.Recorded(path, data, data, {})
             elif pyc.read_file(path) != self._before.data:
                 raise PycError(f"{path}: was changed since it was read: open it again")
             else:

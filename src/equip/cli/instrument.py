@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 import equip
-from equip.cli.app import Mistake
 from equip.cli.output import busy, json_option, show_json, show_rows
 from equip.cli.probes import asked_for, probe_options
-from equip.cli.targets import path_arguments
+from equip.cli.targets import check_paths, path_arguments
 
 _STYLES = {"instrumented": "green", "restored": "green", "refused": "red", "skipped": "yellow"}
 
@@ -46,9 +45,8 @@ def instrument_command(
     """
     asked = asked_for(**probes)
     asked.require_any()
-    for path in paths:
-        if not os.path.exists(path):
-            raise Mistake(f"{path}: no such file or folder")
+    found = equip.Program(paths, optimize or None)
+    check_paths(paths, found.passed)
     program = equip.Instrumentation(paths)
     for name, value in (("optimize", optimize), ("workers", workers)):
         if value:
@@ -56,9 +54,7 @@ def instrument_command(
     program.set_option("strict")
     program.set_option("force-rebuild", force_rebuild)
     program.set_option("instrument-imports", instrument_imports)
-    with busy("instrumenting"), _nothing_left_behind(paths, program, dry_run):
-        if not program.prepare_program():
-            raise Mistake(f"{', '.join(paths)}: there is no Python file")
+    with busy("instrumenting"), _nothing_left_behind(found.bytecode_files, dry_run):
         report = program.apply(asked.visitors, rewrite=not dry_run)
     show_report(report, as_json)
     if report.refused:
@@ -68,10 +64,8 @@ def instrument_command(
 
 
 @contextlib.contextmanager
-def _nothing_left_behind(paths: tuple[str, ...], program: equip.Instrumentation, dry_run: bool) -> Iterator[None]:
-    """After a mistake, or a dry run, remove the compiled files that were made for it."""
-    levels = program.get_option("optimize")
-    files = equip.Program(paths, cast("tuple[int, ...] | None", levels)).bytecode_files
+def _nothing_left_behind(files: Sequence[str], dry_run: bool) -> Iterator[None]:
+    """After a mistake, or a dry run, remove those of the compiled files that were made for it."""
     there = {file for file in files if os.path.lexists(file)}
     folders = {os.path.dirname(file) for file in files if os.path.isdir(os.path.dirname(file))}
     try:

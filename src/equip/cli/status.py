@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import click
 
 import equip
-from equip.cli.app import Mistake
 from equip.cli.output import json_option, show_json, show_rows
-from equip.cli.targets import path_arguments
+from equip.cli.targets import check_paths, path_arguments
 from equip.program.record import names_of
+from equip.program.tree import find_compiled
 
 _STYLES = {"instrumented": "green", "stale": "yellow", "not ours": "red"}
 
@@ -22,9 +21,7 @@ _STYLES = {"instrumented": "green", "stale": "yellow", "not ours": "red"}
 @json_option
 def status_command(paths: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Tell which compiled files are instrumented, by which probes, and which of them are stale."""
-    for path in paths:
-        if not os.path.exists(path):
-            raise Mistake(f"{path}: no such file or folder")
+    check_paths(paths, find_compiled(paths).passed)
     found = equip.status(paths)
     if as_json:
         show_json(

@@ -1,10 +1,10 @@
-"""``FILE[:QUALNAME]``: code that a command is to look at."""
+"""What a command is to look at: ``FILE[:QUALNAME]``, and ``PATH...`` with compiled files below."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType
 
 import click
@@ -12,6 +12,7 @@ import click
 from equip.cli.app import Mistake
 from equip.instrumentation import BytecodeObject
 from equip.program.declarations import Declaration
+from equip.program.tree import Passed
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -61,3 +62,12 @@ def nested(code: CodeType) -> Iterator[CodeType]:
 
 
 path_arguments = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+
+
+def check_paths(paths: Iterable[str], passed: Iterable[Passed]) -> None:
+    """Raise ``Mistake`` for a path with nothing in it to work on, given what was passed by below all of them."""
+    reasons = {one.path: one.reason for one in passed if one.fault}
+    for path in paths:
+        reason = reasons.get(os.path.abspath(path))
+        if reason is not None:
+            raise Mistake(f"{path}: {reason}")

@@ -10,7 +10,7 @@ import click
 import equip
 from equip.cli.app import Mistake
 from equip.cli.output import json_option, show_json, track
-from equip.cli.targets import open_module, path_arguments
+from equip.cli.targets import check_paths, open_module, path_arguments
 from equip.program.pyc import read_pyc
 
 
@@ -20,10 +20,8 @@ from equip.program.pyc import read_pyc
 @click.pass_context
 def verify_command(ctx: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
     """Prove that compiled files cannot break the interpreter; sources are compiled for it. Exit status 1 if not."""
-    for path in paths:
-        if not os.path.exists(path):
-            raise Mistake(f"{path}: no such file or folder")
     program = equip.Program(paths)
+    check_paths(paths, program.passed)
     faults = [{"file": one.path, "problem": one.reason} for one in program.passed if one.fault]
     checked = 0
     for file in track(program.modules, "verifying"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from types import CodeType
+from typing import cast
 
 from equip import isa
 from equip.code.assembly import Resolver
@@ -23,6 +24,29 @@ _LOAD_SMALL_INT = isa.OP.get("LOAD_SMALL_INT", -1)
 _LOAD_COMMON_CONSTANT = isa.OP.get("LOAD_COMMON_CONSTANT", -1)
 _MANY = 16
 """From how many additional constants on they are looked up in an index."""
+
+
+def shared(value: object) -> object:
+    """The one object of this process for a constant, and for all that is in it.
+
+    ``marshal`` writes an object once and refers to it afterwards. For what is put in to share its parts in the same
+    way in each process, whatever that compiled before, equal constants are the same object, as the compiler has
+    them in a module.
+    """
+    kind = type(value)
+    if kind is str:
+        return sys.intern(cast("str", value))
+    if isinstance(value, CodeType):
+        return value.replace(co_consts=tuple([shared(item) for item in value.co_consts]))
+    if kind is tuple:
+        value = tuple([shared(item) for item in cast("tuple[object, ...]", value)])
+    elif kind is frozenset:
+        value = frozenset([shared(item) for item in cast("frozenset[object]", value)])
+    return _shared.setdefault(constant_key(value), value)
+
+
+_shared: dict[object, object] = {}
+"""By their keys, the constants of snippets that are no text: few, and small."""
 
 
 def constant_key(value: object) -> object:

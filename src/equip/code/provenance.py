@@ -7,6 +7,7 @@ an edit moves them like any other location.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import CodeType
 from typing import NamedTuple
@@ -65,6 +66,15 @@ def recorded_marks(code: CodeType) -> tuple[tuple[str, int], ...]:
     return ()
 
 
+def injected_probes(code: CodeType) -> tuple[str, ...]:
+    """The probes that something in ``code``, or in the code nested in it, comes from, each once."""
+    found = dict.fromkeys([probe for probe, _ in recorded_marks(code)])
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found.update(dict.fromkeys(injected_probes(constant)))
+    return tuple(found)
+
+
 class Marks:
     """Numbers for (probe, line of its snippet), behind those that ``code`` already has."""
 
@@ -85,9 +95,15 @@ class Marks:
         pairs = tuple(self._numbers)
         found = _records.get(pairs)
         if found is None:
-            found = _records[pairs] = (RECORD_TAG, *pairs)
+            found = _records[pairs] = (RECORD_TAG, *map(_shared, pairs))
         return found
 
 
 _records: dict[tuple[tuple[str, int], ...], tuple[object, ...]] = {}
 """One object for equal records, so that ``marshal`` writes it once a file."""
+_pairs: dict[tuple[str, int], tuple[str, int]] = {}
+
+
+def _shared(pair: tuple[str, int]) -> tuple[str, int]:
+    """One object for equal parts of records, too: what is shared in a file must not depend on what was there before."""
+    return _pairs.setdefault(pair, (sys.intern(pair[0]), pair[1]))

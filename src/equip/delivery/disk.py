@@ -23,7 +23,7 @@ from equip.program import atomic, pyc, record
 from equip.program.declarations import ModuleDeclaration
 from equip.program.merge import merge_plans
 from equip.program.record import Recorded
-from equip.program.tree import ModuleFile, Passed
+from equip.program.tree import ModuleFile, Passed, find_origin
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -128,8 +128,8 @@ def _write_compiled(file: ModuleFile, data: bytes) -> None:
 def _drop_instrumentation(file: ModuleFile) -> None:
     before = record.load(file.pyc)
     if before.plan:
-        with atomic.locked(os.path.dirname(file.pyc)):
-            record.write_clean(file.pyc, before.clean_data)
+        with atomic.locked(os.path.dirname(before.path)):
+            record.write_clean(before.path, before.clean_data)
 
 
 def _is_own(file: ModuleFile) -> bool:
@@ -221,7 +221,7 @@ def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None, pool: Poo
 
 def _load_valid(file: ModuleFile) -> Recorded:
     """Load a compiled file that the import system would use. Raises ``PycError``."""
-    before = record.load(file.pyc)
+    before = record.load(file.pyc, find_origin(file.pyc, file))
     if file.source is not None:
         try:
             stale = pyc.find_staleness(before.data, file.source)
@@ -292,12 +292,13 @@ def _finish(work: _Work, rewrite: bool) -> None:
 
 def _write(work: _Work) -> None:
     """Replace the file, unless it is another one by now; what another process put in meanwhile is kept."""
-    before, done, path = _loaded(work), work.done, work.file.pyc
+    before, done = _loaded(work), work.done
     assert done is not None
+    path = before.path
     with atomic.locked(os.path.dirname(path)):
         now = pyc.read_file(path)
         if now != before.data:
-            current = record.decode(path, now)
+            current = record.decode(path, now, find_origin(path, work.file))
             if current.clean_data != before.clean_data:
                 raise PycError(f"{path}: was compiled anew while it was being instrumented: run again")
             work.before = before = current

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 import traceback
 from dataclasses import dataclass
@@ -127,6 +126,6 @@ def emit(code: CodeType, path: str, plain: CodeType) -> bytes:
     """
     verify_made(code, plain)
     try:
-        return marshal.dumps(code)
+        return pyc.marshalled(code)
     except ValueError as error:
         raise PycError(f"{path}: the new code has a constant that no file can hold ({error})") from error

@@ -1,16 +1,15 @@
-"""Looking at compiled files (``status``), and bringing the clean ones back (``restore``)."""
+"""Looking at compiled files (``status``): which are instrumented, by which probes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from equip.delivery.report import FileReport, Report
 from equip.errors import PycError
 from equip.program import atomic, pyc, record
-from equip.program.tree import Location, ModuleFile, Tree, find_modules, iter_cached
+from equip.program.tree import Location, ModuleFile, find_compiled, find_origin
 
 State = Literal["clean", "instrumented", "stale", "not ours"]
 
@@ -20,8 +19,9 @@ class FileState:
     """What a compiled file is.
 
     ``clean``: nothing of equip's in it, or not compiled yet. ``instrumented``: with ``probes``. ``stale``: it was
-    instrumented, and the source has changed since, so the import system compiles it anew, or has done so.
-    ``not ours``: of another Python, damaged, or no compiled file; ``reason`` says which.
+    instrumented, and the source has changed since, so the import system compiles it anew, or has done so; or it is
+    gone, or another file is in its place. ``not ours``: of another Python, damaged, or no compiled file; ``reason``
+    says which.
     """
 
     path: str
@@ -39,78 +39,59 @@ class FileState:
 
 def status(paths: Location | Iterable[Location]) -> tuple[FileState, ...]:
     """The state of each compiled file below ``paths``, of any optimisation level, in the order of the tree."""
-    tree = find_modules(paths)
-    found = [FileState(one.path, one.path, "not ours", (), one.reason) for one in tree.passed if one.fault]
-    for path, file in _compiled_files(tree):
-        state = _state_of(path, file)
-        if state is not None:
-            found.append(state)
-    return tuple(found)
+    compiled = find_compiled(paths)
+    found = [FileState(one.path, one.path, "not ours", (), one.reason) for one in compiled.passed if one.fault]
+    return (*found, *(_state_of(path, file) for path, file in compiled.files))
 
 
-def _compiled_files(tree: Tree) -> Iterator[tuple[str, ModuleFile | None]]:
-    """Each compiled file of a tree with its module; None for those whose source is gone."""
-    seen: set[str] = set()
-    for file in tree.modules:
-        for path in iter_cached(file):
-            if path not in seen:
-                seen.add(path)
-                yield path, file
-    for folder in tree.folders:
-        for path in _orphans(folder):
-            if path not in seen:
-                seen.add(path)
-                yield path, None
-
-
-def _orphans(folder: str) -> list[str]:
-    """Compiled files with a kept original in and for a folder."""
-    found = []
-    for place in (folder, os.path.dirname(pyc.cache_path(os.path.join(folder, "x.py"), 0))):
-        try:
-            names = sorted(os.listdir(place))
-        except OSError:
-            continue
-        found += [os.path.join(place, name.removesuffix(".equip")) for name in names if name.endswith(".pyc.equip")]
-    return found
-
-
-def _state_of(path: str, file: ModuleFile | None) -> FileState | None:
+def _state_of(path: str, file: ModuleFile | None) -> FileState:
     shown = file.path if file is not None else path
+    real = atomic.real_file(path)
     try:
-        data = pyc.read_file(path)
+        data = pyc.read_file(real)
     except PycError as error:
-        if os.path.lexists(path):
-            return FileState(shown, path, "not ours", (), str(error).removeprefix(f"{path}: "))
-        if os.path.lexists(record.kept_path(path)):
-            return FileState(shown, path, "stale", (), "the compiled file is gone, its original is still kept")
-        return FileState(shown, path, "clean", (), "not compiled yet")
+        if os.path.lexists(real):
+            return FileState(shown, path, "not ours", (), str(error).removeprefix(f"{real}: "))
+        if not os.path.lexists(record.kept_path(real)):
+            return FileState(shown, path, "clean", (), "not compiled yet")
+        if file is None or file.source is None:
+            return FileState(shown, path, "stale", (), f"the compiled file is gone{record.way_back(real)}")
+        return FileState(shown, path, "stale", (), "the compiled file is gone, its original is still kept")
+    probes: tuple[record.ProbeRecord, ...] = ()
     try:
-        trailer = record.find_trailer(path, data)
+        trailer = record.find_trailer(real, data)
         probes = trailer.probes if trailer is not None else ()
-        fault = pyc.find_header_fault(data)
-        if fault:
-            return FileState(shown, path, "not ours", probes, fault)
-        return _state_of_ours(path, shown, data, probes, file)
+        pyc.decode_pyc(real, data)
+        changed = _find_change(data, file)
+        if trailer is not None:
+            state, reason = _instrumented(changed)
+        else:
+            state, probes, reason = _state_without_trailer(real, data, changed, file)
     except PycError as error:
-        return FileState(shown, path, "not ours", (), str(error).removeprefix(f"{path}: "))
+        return FileState(shown, path, "not ours", probes, f"{error}{record.way_back(real)}".removeprefix(f"{real}: "))
+    return FileState(shown, path, state, probes, reason)
 
 
-def _state_of_ours(
-    path: str, shown: str, data: bytes, probes: tuple[record.ProbeRecord, ...], file: ModuleFile | None
-) -> FileState:
-    """The state of a file with a good header. Raises ``PycError`` if the rest is not good."""
-    pyc.decode_pyc(path, data)
-    changed = _find_change(data, file)
-    if probes:
-        if changed:
-            return FileState(shown, path, "stale", probes, f"{changed}: Python will compile it anew")
-        return FileState(shown, path, "instrumented", probes)
+def _instrumented(changed: str | None) -> tuple[State, str]:
+    return ("stale", f"{changed}: Python will compile it anew") if changed else ("instrumented", "")
+
+
+def _state_without_trailer(
+    path: str, data: bytes, changed: str | None, file: ModuleFile | None
+) -> tuple[State, tuple[record.ProbeRecord, ...], str]:
+    """The state, the probes and the reason. Raises ``PycError``."""
     kept = record.find_kept(path)
-    if kept is not None and kept.original != data:
-        gone = record.probes_of(kept.plans[-1]) if kept.plans else ()
-        return FileState(shown, path, "stale", gone, "Python has compiled it anew: these are no longer in it")
-    return FileState(shown, path, "clean", (), f"{changed}: Python will compile it anew" if changed else "")
+    if kept is None or kept.original != data:
+        remains = record.find_remains(path, data)
+        if remains:
+            state, reason = _instrumented(changed)
+            return state, remains, reason or f"{record.describe_remains(remains)}{record.way_back(path)}"
+        if kept is not None:
+            gone = record.probes_of(kept.plans[-1]) if kept.plans else ()
+            if find_origin(path, file) is None:
+                return "stale", gone, record.describe_replaced(path, kept)
+            return "stale", gone, "Python has compiled it anew: these are no longer in it"
+    return "clean", (), f"{changed}: Python will compile it anew" if changed else ""
 
 
 def _find_change(data: bytes, file: ModuleFile | None) -> str | None:
@@ -120,69 +101,3 @@ def _find_change(data: bytes, file: ModuleFile | None) -> str | None:
         return pyc.find_staleness(data, file.source)
     except OSError:
         return None
-
-
-# -- restoring ------------------------------------------------------------------------------------
-
-
-def restore(paths: Location | Iterable[Location]) -> Report:
-    """Bring back the clean compiled files below ``paths``, byte for byte, and remove what was kept beside them.
-
-    Files of other optimisation levels and of other Pythons are restored, too: their bytes are kept as they were.
-    """
-    tree = find_modules(paths)
-    outcomes = []
-    for path, file in _compiled_files(tree):
-        if not os.path.lexists(path) and not os.path.lexists(record.kept_path(path)):
-            continue
-        try:
-            with atomic.locked(os.path.dirname(path)):
-                outcomes.append(_restore(path, file))
-        except OSError as error:
-            reason = f"cannot be written ({error.strerror or error}): make its folder writable, or free space"
-            outcomes.append(_outcome(path, file, "refused", reason))
-        except PycError as error:
-            outcomes.append(_outcome(path, file, "refused", str(error).removeprefix(f"{path}: ")))
-    outcomes += [FileReport(one.path, None, "refused" if one.fault else "skipped", one.reason) for one in tree.passed]
-    return Report(tuple(outcomes))
-
-
-def _outcome(
-    path: str, file: ModuleFile | None, outcome: Literal["restored", "unchanged", "refused"], reason: str = ""
-) -> FileReport:
-    shown, name = (file.path, file.module_name) if file is not None else (path, "")
-    return FileReport(shown, path, outcome, reason, name, (), outcome == "restored")
-
-
-def _restore(path: str, file: ModuleFile | None) -> FileReport:
-    """Restore one file. Its folder is locked. Raises ``PycError`` if its original is lost, and ``OSError``."""
-    atomic.remove_leftovers(path)
-    if not os.path.lexists(path):
-        atomic.remove_file(record.kept_path(path))
-        return _outcome(path, file, "unchanged", "the compiled file is gone; what was kept of it was removed")
-    data = pyc.read_file(path)
-    trailer = record.find_trailer(path, data)
-    if trailer is None:
-        if not atomic.remove_file(record.kept_path(path)):
-            return _outcome(path, file, "unchanged", "clean")
-        return _outcome(path, file, "unchanged", "already clean; a stale original beside it was removed")
-    original = _find_original(path, trailer)
-    if original is not None:
-        record.write_clean(path, original)
-        return _outcome(path, file, "restored")
-    if file is None or file.source is None:
-        raise PycError(
-            f"{path}: its original, {record.kept_path(path)}, is lost, and there is no source to compile: "
-            "bring back the file, or install the module anew"
-        )
-    atomic.remove_file(path)
-    atomic.remove_file(record.kept_path(path))
-    return _outcome(path, file, "restored", "its original is lost: it was removed, and Python will compile it anew")
-
-
-def _find_original(path: str, trailer: record.Trailer) -> bytes | None:
-    try:
-        kept = record.find_kept(path)
-    except PycError:
-        return None
-    return kept.original if kept is not None and record.digest(kept.original) == trailer.original else None

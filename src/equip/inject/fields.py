@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType
@@ -25,6 +26,9 @@ TEXT_FIELDS = (
 
 LIST_FIELDS = ("arguments", "call_arguments", "arguments_dict")
 """Fields that stand for all parameters."""
+
+_OF_FILES = frozenset({"file_name", "file_path", "module_name"})
+"""Fields with a value that does not come from the code object."""
 
 VALUE_FIELDS = ("return_value", "exception")
 """Fields with a value that only the running program has."""
@@ -197,7 +201,8 @@ class FieldValues:
     def constant(self, name: str) -> str | int | None:
         """The value of a text field."""
         value: str | int | None = getattr(self, name)
-        return value
+        # What comes from the code shares with it what it did; what does not is shared as in ``pools.shared``.
+        return sys.intern(str(value)) if name in _OF_FILES and value is not None else value
 
     def text(self, one: Field) -> str | None:
         """What a field is inside a string; None when it has no text."""

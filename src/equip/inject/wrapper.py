@@ -17,6 +17,7 @@ from equip.code import exceptions
 from equip.code.fragment import END, Const, Hole, Item, Label, Name, Operand, Pair, Protected, Slot, Template, wrapped
 from equip.code.instruction import slot_names
 from equip.code.linker import stop_iteration_handler
+from equip.code.pools import shared
 from equip.inject.substitute import HOLE_TAG
 from equip.inject.target import NameKind
 from equip.inject.trees import move_down
@@ -72,8 +73,8 @@ class Compiled:
     """Variables that a nested function of the snippet closes over."""
     stored: frozenset[str]
     """Variables in the frame that it assigns."""
-    slots: frozenset[str]
-    """All variables in the frame that it names."""
+    slots: tuple[str, ...]
+    """All variables in the frame that it names, in the order in which it names them: so new ones get their slots."""
     holes: tuple[object, ...]
     """The constants with hole tags, as keys of the template's ``Hole`` operands."""
     has_code: bool
@@ -256,7 +257,8 @@ def _cut_out(code: CodeType, is_function: bool) -> Compiled:
     item_of = _items_by_unit(found, kept, first, hot_end, cold_at)
     slots = _symbols(code)
     cells = frozenset(name + _INLINED if name in code.co_freevars else name for name in code.co_cellvars)
-    items = tuple(_item(code, one, slots, item_of) for one in kept)
+    consts = [shared(value) for value in code.co_consts]
+    items = tuple(_item(code, one, slots, consts, item_of) for one in kept)
     protected = tuple(
         Protected(start, end, item_of[h.target], h.depth, h.lasti)
         for h in handlers
@@ -310,12 +312,14 @@ def _item_ranges(kept: Sequence[_Instruction], handler: exceptions.Handler, cold
         yield start, len(kept)
 
 
-def _item(code: CodeType, one: _Instruction, slots: Sequence[str], item_of: Mapping[int, int]) -> Item:
+def _item(
+    code: CodeType, one: _Instruction, slots: Sequence[str], consts: Sequence[object], item_of: Mapping[int, int]
+) -> Item:
     opcode, arg = one.opcode, one.arg
     kind = isa.OPERAND[opcode]
     operand: Operand = arg
     if kind == "const":
-        value = code.co_consts[arg]
+        value = consts[arg]
         operand = Hole(value) if has_hole(value) else Const(value)
     elif kind == "slot":
         operand = Slot(slots[arg])
@@ -336,22 +340,22 @@ _STORES = isa.ops("STORE_FAST STORE_DEREF DELETE_FAST DELETE_DEREF LOAD_FAST_AND
 
 def _described(template: Template, cells: frozenset[str]) -> Compiled:
     stored: set[str] = set()
-    slots: set[str] = set()
+    slots: dict[str, None] = {}
     holes: list[object] = []
     for opcode, operand, _ in template.items:
         if isinstance(operand, Slot):
-            slots.add(operand.symbol)
+            slots[operand.symbol] = None
             if opcode in _STORES:
                 stored.add(operand.symbol)
         elif isinstance(operand, Pair):
-            slots.update(operand)
+            slots.update(dict.fromkeys(operand))
             for single, symbol in zip(isa.PAIRS[opcode], operand, strict=True):
                 if single in _STORES:
                     stored.add(symbol)
         elif isinstance(operand, Hole):
             holes.append(operand.key)
     has_code = any(isinstance(o, Const) and isinstance(o.value, CodeType) for _, o, _ in template.items)
-    return Compiled(template, cells & slots, frozenset(stored), frozenset(slots), tuple(holes), has_code)
+    return Compiled(template, cells & slots.keys(), frozenset(stored), tuple(slots), tuple(holes), has_code)
 
 
 # -- holes -------------------------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ def _copy_ownership(descriptor: int, temporary: str, before: os.stat_result | No
     os.chmod(descriptor if os.chmod in os.supports_fd else temporary, 0o644 if mode is None else mode)
 
 
+def real_file(path: str) -> str:
+    """The file behind ``path`` if that is a symbolic link, else ``path`` as it is, whatever its folders are."""
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
 def remove_file(path: str) -> bool:
     """Remove ``path``; False if there was none. Raises ``OSError`` for any other failure."""
     try:

@@ -87,6 +87,11 @@ def decode_pyc(path: str, data: bytes) -> Pyc:
     return Pyc(path, data, code)
 
 
+def is_foreign(data: bytes) -> bool:
+    """Whether these are the bytes of a compiled file of another Python, as far as its header tells."""
+    return len(data) >= HEADER_BYTES and data[2:4] == _MAGIC[2:] and data[:4] != _MAGIC
+
+
 def find_header_fault(data: bytes) -> str | None:
     """Why the first bytes are not those of a compiled file of this interpreter, None if they are."""
     if data[:4] != _MAGIC:
@@ -163,6 +168,15 @@ def compile_source(source: str, optimize: int) -> bytes:
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise PycError(f"{source}: does not compile ({type(error).__name__}: {error})") from error
     return encode_header(*state) + marshal.dumps(code)
+
+
+def marshalled(value: object) -> bytes:
+    """``value``, code or other constants, for a file: the same bytes in each process. Raises ``ValueError``.
+
+    ``marshal`` notes of each object with more than one reference that it may come again. Who else has references to
+    the parts of ``value``, visitors among them, differs from process to process; to those of a copy nobody has any.
+    """
+    return marshal.dumps(marshal.loads(marshal.dumps(value)))  # type: ignore[arg-type]
 
 
 def encode_header(mtime: int, size: int) -> bytes:

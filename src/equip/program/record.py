@@ -7,36 +7,51 @@ look: which probes it has, and digests of the original and of the plan. And besi
 The kept file is written first, with the plan that was in force and the one that is about to be; then the
 ``.pyc`` is replaced. The trailer names its plan, so at each moment the pair is understood:
 
-====================  =======================  ==========================================
-``.pyc``              kept file                meaning
-====================  =======================  ==========================================
-no trailer            none                     clean
-no trailer            its original is equal    clean: stopped before the ``.pyc`` was replaced
-no trailer            its original differs     Python compiled it anew: the kept file is stale
-trailer               has that plan            instrumented
-trailer               missing, or another one  instrumented, only to be compiled anew
-====================  =======================  ==========================================
+=======================  =======================  ==========================================
+``.pyc``                 kept file                meaning
+=======================  =======================  ==========================================
+no trailer               none                     clean
+no trailer               its original is equal    clean: stopped before the ``.pyc`` was replaced
+no trailer               its original differs     with a source: Python compiled it anew, the kept file is stale;
+                                                  without: another file is in its place, of which nobody knows
+no trailer, but remains  its original differs     instrumented, and written anew by another tool: only to be restored
+trailer                  has that plan            instrumented
+trailer                  missing, or another one  instrumented, only to be compiled anew
+missing, or damaged      any                      only to be restored
+=======================  =======================  ==========================================
+
+*Remains* are code that equip put in, as the records of code objects tell (``provenance``): a tool that loads a file and
+dumps it again drops the trailer, and keeps these. Where there is no source, the kept file is the only copy of the
+original, and is given up for nothing but the original itself.
+
+A ``.pyc`` that is a symbolic link stands for the file behind it: that is rewritten, with its original beside it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import marshal
+import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
+from equip.code.provenance import RECORD_TAG, injected_probes
 from equip.errors import PycError
 from equip.inject.request import Insertion, JoinPoint, Plan
 from equip.program import atomic
-from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, read_file
+from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, marshalled, read_file
 
 KEPT_SUFFIX: Final = ".equip"
 FORMAT: Final = 1
 _TRAILER_END: Final = b"equip\x00\r\n"
 _KEPT_START: Final = b"equip kept \x00\r\n" + bytes((FORMAT,))
+_REMAINS: Final = RECORD_TAG.encode()
 _DIGEST_BYTES: Final = 32
+_UNSHARED: Final = 2
+"""The version of marshal's format in which nothing is shared, so that the bytes depend on values alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,7 @@ class Recorded:
     """A compiled file as it is (``data``), as it was before anything was put in, and the plan of what was.
 
     ``clean_data`` is ``data`` and ``plan`` is empty where nothing was put in. ``stale`` says that a kept file
-    lies beside it that belongs to an earlier compilation.
+    lies beside it that belongs to an earlier compilation. ``path`` is no link.
     """
 
     path: str
@@ -80,7 +95,7 @@ class Recorded:
 
     def clean_code(self) -> CodeType:
         """The code before anything was put in. Raises ``PycError`` if it is damaged."""
-        return decode_pyc(self.path, self.clean_data).code
+        return _code_in(self.path, self.clean_data)
 
 
 def kept_path(pyc_path: str) -> str:
@@ -91,19 +106,30 @@ def kept_path(pyc_path: str) -> str:
 # -- reading --------------------------------------------------------------------------------------
 
 
-def load(path: str) -> Recorded:
-    """Read a compiled file and what is known of it. Raises ``PycError``, also where its original is lost."""
-    return decode(path, read_file(path))
+def load(path: str, source: str | None = None) -> Recorded:
+    """Read a compiled file and what is known of it. ``source`` is what it can be compiled from, if there is that.
+
+    Raises ``PycError``, also where its original is lost, and where that would be lost with what is put in now.
+    """
+    path = atomic.real_file(path)
+    try:
+        data = read_file(path)
+    except PycError as error:
+        raise PycError(f"{error}{'' if os.path.lexists(path) else way_back(path)}") from error
+    return decode(path, data, source)
 
 
-def decode(path: str, data: bytes) -> Recorded:
-    """As ``load``, for the bytes of ``path`` that are already here."""
+def decode(path: str, data: bytes, source: str | None = None) -> Recorded:
+    """As ``load``, for the bytes of ``path``, which is no link, that are already here."""
     fault = find_header_fault(data)
     if fault:
-        raise PycError(f"{path}: {fault}")
-    trailer = find_trailer(path, data)
+        raise PycError(f"{path}: {fault}{way_back(path)}")
+    try:
+        trailer = find_trailer(path, data)
+    except PycError as error:
+        raise PycError(f"{error}{way_back(path)}") from error
     if trailer is None:
-        return Recorded(path, data, data, {}, stale=_is_stale(path, data))
+        return _without_trailer(path, data, source)
     kept = find_kept(path)
     plan = plan_of(kept, trailer)
     if kept is None or plan is None:
@@ -115,19 +141,68 @@ def decode(path: str, data: bytes) -> Recorded:
     return Recorded(path, data, kept.original, plan)
 
 
+def _without_trailer(path: str, data: bytes, source: str | None) -> Recorded:
+    kept, is_stale = None, False
+    try:
+        kept = find_kept(path)
+    except PycError:
+        is_stale = True
+        if source is None:
+            raise
+    if kept is not None and kept.original == data:
+        return Recorded(path, data, data, {})
+    remains = find_remains(path, data)
+    if remains:
+        anew = "compile it anew from its source (option 'force-rebuild'), or bring back the original"
+        raise PycError(f"{path}: {describe_remains(remains)}{way_back(path) or f': {anew}'}")
+    if kept is not None and source is None:
+        _code_in(path, data)
+        raise PycError(f"{path}: {describe_replaced(path, kept)}")
+    return Recorded(path, data, data, {}, stale=is_stale or kept is not None)
+
+
+def _code_in(path: str, data: bytes) -> CodeType:
+    try:
+        return decode_pyc(path, data).code
+    except PycError as error:
+        raise PycError(f"{error}{way_back(path)}") from error
+
+
+def find_remains(path: str, data: bytes) -> tuple[ProbeRecord, ...]:
+    """The probes of which there is code in a file without trailer; they have no digests. Raises ``PycError``."""
+    if _REMAINS not in data:
+        return ()
+    return tuple(ProbeRecord(name, "") for name in injected_probes(_code_in(path, data)))
+
+
+def describe_remains(remains: Iterable[ProbeRecord]) -> str:
+    """What is the matter with a file that has remains, for a message."""
+    return f"has {names_of(remains)} in it, but no record of that, as if another tool had written it anew"
+
+
+def describe_replaced(path: str, kept: Kept) -> str:
+    """What is the matter with a file that is another one than equip wrote, for a message."""
+    probes = probes_of(kept.plans[-1]) if kept.plans else ()
+    return (
+        f"another file is in the place of the one that was instrumented with {names_of(probes)}, of which "
+        f"{kept_path(path)} keeps the only original: delete that if nobody needs it; "
+        "or delete this file, and `equip restore` brings the other back"
+    )
+
+
+def way_back(path: str) -> str:
+    """What to do about a file that is damaged or gone, behind a message that says so; nothing without an original."""
+    try:
+        return "; its original is kept: `equip restore` brings it back" if find_kept(path) is not None else ""
+    except PycError:
+        return ""
+
+
 def plan_of(kept: Kept | None, trailer: Trailer) -> Plan | None:
     """The plan that a file with this trailer was rewritten with; None if the kept file is not its own."""
     if kept is None or digest(kept.original) != trailer.original:
         return None
     return next((plan for plan in kept.plans if digest_plan(plan) == trailer.plan), None)
-
-
-def _is_stale(path: str, data: bytes) -> bool:
-    try:
-        kept = find_kept(path)
-    except PycError:
-        return True
-    return kept is not None and kept.original != data
 
 
 def find_trailer(path: str, data: bytes) -> Trailer | None:
@@ -164,7 +239,14 @@ def find_kept(pyc_path: str) -> Kept | None:
         raise PycError(f"{path}: cannot be read ({error.strerror or error})") from error
     start, checked = len(_KEPT_START), data[len(_KEPT_START) + _DIGEST_BYTES :]
     if not data.startswith(_KEPT_START) or hashlib.sha256(checked).digest() != data[start : start + _DIGEST_BYTES]:
-        raise PycError(f"{path}: not a file that this version of equip keeps, or damaged: delete it")
+        if len(data) > start and data.startswith(_KEPT_START[:-1]) and data[start - 1] != FORMAT:
+            raise PycError(
+                f"{path}: kept by another version of equip (format {data[start - 1]}, this one has {FORMAT}): "
+                "restore with that version"
+            )
+        raise PycError(
+            f"{path}: not a file that equip keeps, or damaged: delete it, and bring back or compile anew {pyc_path}"
+        )
     original, plans = marshal.loads(checked)
     return Kept(original, tuple(_decode_plan(plan) for plan in plans))
 
@@ -181,7 +263,7 @@ def put(before: Recorded, body: bytes, plan: Plan) -> None:
     path = before.path
     plans = (before.plan, plan) if before.plan else (plan,)
     atomic.remove_leftovers(path)
-    atomic.write_atomically(kept_path(path), _encode_kept(before.clean_data, plans), _mode_of(path))
+    atomic.write_atomically(kept_path(path), _encode_kept(before.clean_data, plans), find_mode(path))
     try:
         header = before.clean_data[:HEADER_BYTES]
         atomic.write_atomically(path, header + body + encode_trailer(before.clean_data, plan))
@@ -204,16 +286,17 @@ def write_clean(path: str, data: bytes, mode: int | None = None) -> None:
 def encode_trailer(original: bytes, plan: Plan) -> bytes:
     """The record that goes behind the code."""
     probes = tuple((probe.name, probe.digest) for probe in probes_of(plan))
-    payload = marshal.dumps((FORMAT, probes, digest(original), digest_plan(plan)))
+    payload = marshal.dumps((FORMAT, probes, digest(original), digest_plan(plan)), _UNSHARED)
     return payload + len(payload).to_bytes(4, "little") + _TRAILER_END
 
 
 def _encode_kept(original: bytes, plans: Iterable[Plan]) -> bytes:
-    payload = marshal.dumps((original, tuple(_encode_plan(plan) for plan in plans)))  # type: ignore[misc]
+    payload = marshalled((original, tuple(_encode_plan(plan) for plan in plans)))
     return _KEPT_START + hashlib.sha256(payload).digest() + payload
 
 
-def _mode_of(path: str) -> int | None:
+def find_mode(path: str) -> int | None:
+    """The mode bits of a file, None if there is none. Raises ``OSError``."""
     status = atomic.find_status(path)
     return None if status is None else status.st_mode & 0o7777
 
@@ -260,10 +343,15 @@ def names_of(probes: Iterable[ProbeRecord]) -> str:
 
 def _encode_plan(plan: Plan) -> tuple[object, ...]:
     return tuple(
-        (path, tuple((i.location.value, str(i.source), *i[2:6], *_place(i)) for i in insertions))
+        (path, tuple(tuple(map(_shared, (i.location.value, str(i.source), *i[2:6], *_place(i)))) for i in insertions))
         for path, insertions in sorted(plan.items())
         if insertions
     )
+
+
+def _shared(field: object) -> object:
+    """A field of an insertion; for equal texts, of which there are many, the same object."""
+    return sys.intern(field) if type(field) is str else field
 
 
 def _decode_plan(encoded: Iterable[tuple[tuple[int, ...], Iterable[tuple[Any, ...]]]]) -> Plan:

@@ -13,8 +13,11 @@ from typing import Final
 
 from equip.errors import PycError
 from equip.program import pyc
+from equip.program.record import KEPT_SUFFIX, kept_path
 
 CACHE_FOLDER: Final = "__pycache__"
+EMPTY: Final = "no Python files in this folder"
+_KEPT: Final = ".pyc" + KEPT_SUFFIX
 _INSTALLED: Final = ("site-packages", "dist-packages")
 
 
@@ -86,7 +89,9 @@ class _Search:
             self._add_folder(path, root=path)
             new = len(self.seen_folders) > folders
             if new and len(self.modules) == before and path not in self.passed:
-                self._pass(path, "no Python files in this folder", fault=True)
+                self._pass(path, EMPTY, fault=True)
+        elif path.endswith(".pyc") and not os.path.lexists(path) and os.path.lexists(kept_path(path)):
+            self._add_named_pyc(path)
         elif not os.path.lexists(path):
             self._pass(path, "no such file or folder: check the path", fault=True)
         elif not os.path.isfile(path):
@@ -193,6 +198,17 @@ def find_source(cached: str) -> str | None:
     return None
 
 
+def find_origin(compiled: str, file: ModuleFile | None) -> str | None:
+    """The source that a compiled file can be compiled from, None if there is none.
+
+    That of its module; for one that is meant by itself also what is beside it, although Python never looks at both.
+    """
+    if file is not None and file.source is not None:
+        return file.source
+    beside = compiled.removesuffix("c")
+    return beside if beside.endswith(".py") and os.path.isfile(beside) else None
+
+
 def level_of(cached: str) -> int:
     """The optimisation level that the name of a cached file tells."""
     part = cached.removesuffix(".pyc").rpartition(".")[2]
@@ -256,9 +272,55 @@ def iter_cached(module: ModuleFile) -> Iterator[str]:
         names = sorted(os.listdir(folder))
     except OSError:
         return
-    found = dict.fromkeys(name.removesuffix(".equip") for name in names if name.startswith(stem))
+    found = dict.fromkeys(name.removesuffix(KEPT_SUFFIX) for name in names if name.startswith(stem))
     for name in found:
         path = os.path.join(folder, name)
         middle = name.removeprefix(stem).removesuffix(".pyc").split(".")
         if name.endswith(".pyc") and path != module.pyc and len(middle) <= 2:
             yield path
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The compiled files below some paths, also those that are gone and of which the original is kept.
+
+    Each with its module, None where the source is gone. ``passed`` are paths without any.
+    """
+
+    files: tuple[tuple[str, ModuleFile | None], ...]
+    passed: tuple[Passed, ...]
+
+
+def find_compiled(paths: Location | Iterable[Location]) -> Compiled:
+    """The compiled files below ``paths``, of any optimisation level and Python, in the order of the tree."""
+    tree = find_modules(paths)
+    found: dict[str, ModuleFile | None] = {}
+    for file in tree.modules:
+        for path in iter_cached(file):
+            found.setdefault(path, file)
+    inhabited = []
+    for folder in tree.folders:
+        orphans = _orphans(folder)
+        if orphans:
+            inhabited.append(folder + os.sep)
+        for path in orphans:
+            found.setdefault(path, None)
+    passed = []
+    for one in tree.passed:
+        if one.path.endswith(".pyc") and os.path.lexists(kept_path(one.path)):
+            found.setdefault(one.path, None)
+        elif one.reason != EMPTY or not any(folder.startswith(one.path + os.sep) for folder in inhabited):
+            passed.append(one)
+    return Compiled(tuple(found.items()), tuple(passed))
+
+
+def _orphans(folder: str) -> list[str]:
+    """Compiled files with a kept original in and for a folder."""
+    found = []
+    for place in (folder, os.path.dirname(pyc.cache_path(os.path.join(folder, "x.py"), 0))):
+        try:
+            names = sorted(os.listdir(place))
+        except OSError:
+            continue
+        found += [os.path.join(place, name.removesuffix(KEPT_SUFFIX)) for name in names if name.endswith(_KEPT)]
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import py_compile
 from pathlib import Path
 
 import pytest
@@ -71,14 +72,11 @@ def test_dry_run(folder: Path, equip: Run) -> None:
         (("--on-line", "shop.cart:900", "1", "shop"), "line 900 has no code"),
         (("--before", "shop.cart:Cart.add", "print(", "shop"), "snippet line 1"),
         (("--before", "shop.cart:Cart.add", "{arg9}", "shop"), "there is no {arg9}"),
-        ((*ADD, "nosuch"), "no such file or folder"),
-        ((*ADD, "empty"), "there is no Python file"),
         (("shop",), "there is nothing to put in"),
         ((*ADD,), "Missing argument"),
     ],
 )
 def test_mistakes_change_nothing(folder: Path, equip: Run, arguments: tuple[str, ...], message: str) -> None:
-    (folder / "empty").mkdir()
     before = sorted(folder.rglob("*"))
     found = equip("instrument", *arguments)
     assert (found.status, found.out) == (2, "")
@@ -94,9 +92,47 @@ def test_a_visitor_that_asks_for_nothing(folder: Path, equip: Run) -> None:
     assert "nothing was instrumented" in found.err
 
 
-@pytest.mark.parametrize("command", ["status", "restore", "verify"])
-def test_what_is_not_there(equip: Run, command: str) -> None:
-    assert equip(command, "nosuch") == Ended(2, "", "equip: nosuch: no such file or folder\n")
+@pytest.mark.parametrize("command", [("status",), ("restore",), ("verify",), ("instrument", *ADD)], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nosuch", "no such file or folder: check the path"),
+        ("nosuch.pyc", "no such file or folder: check the path"),
+        ("empty", "no Python files in this folder"),
+        ("texts", "no Python files in this folder"),
+        ("texts/read.me", "not a .py or .pyc file"),
+        ("gone", "neither a file nor a folder (a broken link, or a device)"),
+    ],
+)
+def test_paths_with_nothing_in_them(
+    folder: Path, equip: Run, command: tuple[str, ...], path: str, message: str
+) -> None:
+    (folder / "empty").mkdir()
+    (folder / "texts").mkdir()
+    (folder / "texts" / "read.me").write_text("nothing to do here")
+    (folder / "gone").symlink_to(folder / "nowhere")
+    before = contents(folder)
+    for paths in ([path], ["shop", path]):
+        found = equip(*command, *paths)
+        assert (found.status, found.out) == (2, "")
+        assert found.err.startswith(f"equip: {path}: {message}")
+        assert found.err.count("\n") <= 2
+        assert contents(folder) == before
+
+
+def test_originals_of_files_that_are_gone(folder: Path, equip: Run) -> None:
+    """A folder with nothing else in it is not empty."""
+    legacy = folder / "legacy"
+    legacy.mkdir()
+    py_compile.compile(str(folder / "shop" / "cart.py"), str(legacy / "cart.pyc"), doraise=True)
+    before = contents(legacy)
+    assert equip("instrument", "--before", "cart:*", "1", "legacy").status == 0
+    for path in ("legacy", "legacy/cart.pyc"):
+        (legacy / "cart.pyc").unlink()
+        assert equip("status", path).out.startswith(f"stale\t{legacy / 'cart.pyc'}\t")
+        assert [line.split("\t")[0] for line in equip("restore", path).lines] == ["restored"]
+        assert contents(legacy) == before
+        assert equip("instrument", "--before", "cart:*", "1", "legacy").status == 0
 
 
 def test_damaged_files(folder: Path, python: Run, equip: Run) -> None:

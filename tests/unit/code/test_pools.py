@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import CodeType
+
 import pytest
 
 from equip.code import Pools, pools
@@ -40,3 +42,18 @@ def test_the_docstring_is_no_constant_to_be_found() -> None:
     made = Pools(documented.__code__)
     assert made.const("documented") != 0
     assert made.const("text") == documented.__code__.co_consts.index("text")
+
+
+def test_equal_constants_of_snippets_are_the_same_object() -> None:
+    source = "(lambda: 'a b')(); x = 1.5, (2.5, 'c d', 'a b'), {'a b', 70000} <= set(), b'e f', -0.0, 70000"
+    first, second = (compile(source, "<snippet>", "exec").co_consts for _ in range(2))
+    assert first == second
+    for one, other in zip(map(pools.shared, first), map(pools.shared, second), strict=True):
+        assert one == other
+        if isinstance(one, CodeType):
+            one, other = one.co_consts, other.co_consts  # type: ignore[attr-defined]
+            assert [*map(id, one)] == [*map(id, other)]
+        else:
+            assert one is other
+    assert pools.shared(1.0) is not pools.shared(1)
+    assert repr(pools.shared(0.0)) != repr(pools.shared(-0.0))

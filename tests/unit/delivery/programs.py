@@ -39,6 +39,25 @@ class Returns(equip.MethodVisitor):
         equip.SimpleRewriter(decl).insert_after("print('return', '{qualname}', {return_value})")
 
 
+class AllSorts(equip.MethodVisitor):
+    """Has constants, fields, private names and nested code of all kinds put in, and keeps what it has seen."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def visit(self, decl: equip.MethodDeclaration) -> None:  # type: ignore[override]
+        self.seen.append((decl, decl.code_object.co_consts, decl.bytecode))
+        rewriter = equip.SimpleRewriter(decl)
+        rewriter.insert_before("one, two, three, four = '{file_name}', {file_path}, 'a b', (2.5, 'c d', 70000)")
+        rewriter.insert_after("print({return_value}, {module_name}, {qualname}, {lineno}, 'a b', 2.5, one, four)")
+        rewriter.insert_on_raise("print((lambda: ({method_name}, b'e f', {'a b', 'c d', 'g h'}))())", suppress=True)
+
+
+def all_sorts() -> list[object]:
+    """Visitors whose names and snippets are no identifiers, long enough, and partly the same."""
+    return [AllSorts(), equip.before("*:*", "print('a b', {qualname})", limit=3), equip.after("*:*1*", "print(2.5)")]
+
+
 PLAIN = "2\n"
 CALLS = "call Cart.__init__\ncall Cart.add\n2\n"
 RETURNS = "return Cart.__init__ None\nreturn Cart.add 2\n2\n"

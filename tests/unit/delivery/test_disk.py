@@ -215,6 +215,109 @@ def test_a_legacy_file_beside_its_source_is_rewritten_when_named(shop: Path) -> 
     }
 
 
+# -- links ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def linked(sourceless: Path) -> Path:
+    """A program with two names for one file, the other one imported first."""
+    (sourceless / "basket.pyc").symlink_to("cart.pyc")
+    source = sourceless.parent / "__init__.py"
+    source.write_text("from .basket import Cart as Basket\nfrom .cart import Cart\nBasket().add(1)\n")
+    py_compile.compile(str(source), str(sourceless / "__init__.pyc"), doraise=True)
+    source.unlink()
+    return sourceless
+
+
+def links(folder: Path) -> dict[str, str]:
+    return {path.name: os.readlink(path) for path in folder.rglob("*") if path.is_symlink()}
+
+
+@pytest.mark.parametrize("name", [".", "basket.pyc", "cart.pyc"])
+def test_a_link_stays_one_and_the_file_behind_it_is_rewritten_once(linked: Path, name: str) -> None:
+    before = snapshot(linked)
+    report = instrument(linked / name, Calls())
+    assert {one.status for one in report if one.path.endswith(("cart.pyc", "basket.pyc"))} == {"instrumented"}
+    assert start(linked).count("call Cart.add") == 2
+    assert links(linked) == {"basket.pyc": "cart.pyc"}
+    assert [path.name for path in linked.glob("*.equip")] == ["cart.pyc.equip"]
+    both = {os.path.basename(one.pyc): one.state for one in equip.status(linked) if one.probes}
+    assert both == {"cart.pyc": "instrumented", "basket.pyc": "instrumented"}
+    assert not instrument(linked, Calls()).instrumented
+    instrument(linked, Returns())
+    assert start(linked).count("return Cart.add") == start(linked).count("call Cart.add") == 2
+    assert not equip.restore(linked / name).refused
+    assert (snapshot(linked), links(linked)) == (before, {"basket.pyc": "cart.pyc"})
+
+
+@pytest.mark.parametrize("name", ["basket.pyc", "."])
+def test_a_link_to_a_file_that_is_damaged_or_gone(linked: Path, name: str) -> None:
+    before = snapshot(linked)
+    instrument(linked, Calls())
+    (linked / "cart.pyc").write_bytes(b"")
+    assert equip.restore(linked / name).restored
+    assert snapshot(linked) == before
+    instrument(linked, Calls())
+    (linked / "cart.pyc").unlink()
+    assert equip.restore(linked).restored
+    assert (snapshot(linked), links(linked)) == (before, {"basket.pyc": "cart.pyc"})
+
+
+def test_a_link_out_of_the_tree(linked: Path, tmp_path: Path) -> None:
+    (linked / "cart.pyc").rename(tmp_path / "elsewhere.pyc")
+    (linked / "cart.pyc").symlink_to(tmp_path / "elsewhere.pyc")
+    before = snapshot(tmp_path)
+    assert not instrument(linked, Calls()).refused
+    assert start(linked).count("call Cart.add") == 2
+    assert (tmp_path / "elsewhere.pyc.equip").exists()
+    assert not equip.restore(linked).refused
+    assert snapshot(tmp_path) == before
+    assert len(links(linked)) == 2
+
+
+def test_links_in_the_cache(shop: Path) -> None:
+    """Two sources that may share a compiled file, as their headers tell."""
+    shutil.copy2(shop / "cart.py", shop / "basket.py")
+    compileall.compile_dir(shop, quiet=2)
+    cart, basket = (Path(importlib.util.cache_from_source(str(shop / name))) for name in ("cart.py", "basket.py"))
+    basket.unlink()
+    basket.symlink_to(cart.name)
+    before = snapshot(shop)
+    assert not instrument(shop, Calls(), Returns()).refused
+    assert start(shop) == BOTH
+    assert links(shop) == {basket.name: cart.name}
+    assert not equip.restore(shop).refused
+    assert (snapshot(shop), links(shop)) == (before, {basket.name: cart.name})
+
+
+def test_a_link_in_the_cache_becomes_a_file_when_its_source_is_compiled(shop: Path) -> None:
+    """As with the import system."""
+    shutil.copy2(shop / "cart.py", shop / "basket.py")
+    compileall.compile_dir(shop, quiet=2)
+    cart, basket = (Path(importlib.util.cache_from_source(str(shop / name))) for name in ("cart.py", "basket.py"))
+    basket.unlink()
+    basket.symlink_to(cart.name)
+    (shop / "basket.py").write_text("x = 1\n")
+    before = cart.read_bytes()
+    equip.Instrumentation(shop).prepare_program()
+    assert cart.read_bytes() == before
+    assert links(shop) == {}
+
+
+def test_what_is_behind_a_link_is_never_removed(shop: Path, tmp_path: Path) -> None:
+    """A cached file that leads to one without a source, instrumented, of which the original is lost."""
+    compileall.compile_dir(shop, quiet=2)
+    cached = Path(importlib.util.cache_from_source(str(shop / "cart.py")))
+    cached.rename(tmp_path / "only.pyc")
+    instrument(tmp_path / "only.pyc", Calls())
+    (tmp_path / "only.pyc.equip").unlink()
+    cached.symlink_to(tmp_path / "only.pyc")
+    assert "Python will compile it anew" in equip.restore(shop).restored[0].reason
+    assert not cached.is_symlink()
+    assert (tmp_path / "only.pyc").exists()
+    assert start(shop) == PLAIN
+
+
 # -- mistakes and faults --------------------------------------------------------------------------
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import marshal
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import CodeType
 
 import pytest
-from programs import Calls, instrument, run, write_tree
+from programs import Calls, all_sorts, compiled, instrument, run, write_tree
 
 import equip
 from equip.delivery import workers
@@ -55,6 +58,47 @@ def test_files_are_the_same(tmp_path: Path) -> None:
         )
     assert len(results[0][1]) == 30
     assert results[0] == results[1]
+
+
+def rewritten(root: Path, how: Callable[[], object]) -> dict[str, bytes]:
+    """The compiled files and what is kept beside them, when they are made anew ``how``, always at the same place."""
+    shutil.rmtree(root, ignore_errors=True)
+    write_tree(root, MANY)
+    for path in (root / "many").iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    how()
+    return compiled(root)
+
+
+def test_files_are_the_same_to_the_byte(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    one, two, three = (
+        rewritten(root, partial(instrument, root / "many", *all_sorts(), workers=count)) for count in (1, 2, 3)
+    )
+    assert len(one) == 60
+    assert one == two == three
+
+
+ALL_SORTS = """
+import sys; sys.path[:0] = sys.argv[1:3]
+from programs import all_sorts
+import equip
+print(equip.Instrumentation(sys.argv[3:]).apply(all_sorts(), rewrite=True))
+"""
+
+
+def test_files_are_the_same_whatever_else_the_process_does(tmp_path: Path) -> None:
+    """The whole tree, some of its files in another order, and these alone; each with hashes of its own."""
+    root, last = tmp_path / "root", [f"m{number}" for number in (29, 28, 27)]
+    home = os.path.dirname(os.path.dirname(os.path.abspath(equip.__file__)))
+    files = [str(root / "many" / f"{name}.py") for name in last]
+    start = partial(run, "-c", ALL_SORTS, home, os.path.dirname(__file__), cwd=tmp_path)
+    results = []
+    for batches in ([[str(root / "many")]], [files], [[file] for file in files]):
+        made = rewritten(root, lambda batches=batches: [start(*paths) for paths in batches])
+        results.append({name: data for name, data in made.items() if Path(name).name.partition(".")[0] in last})
+    assert len(results[0]) == 6
+    assert results[0] == results[1] == results[2]
 
 
 def test_the_first_mistake_is_the_one_that_is_told() -> None:

@@ -159,3 +159,12 @@ def test_validity_is_that_of_the_import_system(source: Path) -> None:
     source.write_text("x = 'from the source'\n")
     assert pyc.find_staleness(cached.read_bytes(), str(source))
     assert subprocess.run(program, cwd=source.parent, capture_output=True).stdout.strip() == b"from the source"
+
+
+def test_what_is_written_does_not_depend_on_who_else_refers_to_it() -> None:
+    value = ("a text", 70000, b"bytes", (2.5, "a text"))
+    elsewhere = [value, *value, *value[3]]
+    assert len(elsewhere) == 7
+    alone = pyc.marshalled(marshal.loads(marshal.dumps(value)))
+    assert pyc.marshalled(value) == alone
+    assert marshal.loads(alone) == value

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from equip.code.provenance import RECORD_TAG
 from equip.errors import PycError
 from equip.inject.request import Insertion, JoinPoint, Plan
 from equip.program import record
@@ -16,6 +17,9 @@ from equip.program import record
 CLEAN = importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(compile("x = 1", "x", "exec"))
 NEW = marshal.dumps(compile("x = 2", "x", "exec"))
 ODD = "print('''{arg0}''', \"\\n\", '\udc80', {{'a': 1}})\n"
+_INNER = compile("x = 3", "x", "exec").replace(co_consts=(3, (RECORD_TAG, ("Calls", 1), ("Other", 2))))
+_OUTER = compile("x = 4", "x", "exec").replace(co_consts=(4, _INNER, (RECORD_TAG, ("Calls", 1))))
+REMAINS = marshal.dumps(_OUTER)
 PLAN: Plan = {
     (): [Insertion(JoinPoint.IMPORT, "import sys", probe="Calls")],
     (0, 3): [
@@ -32,8 +36,8 @@ def path(tmp_path: Path) -> str:
     return str(target)
 
 
-def instrument(path: str, plan: Plan = PLAN) -> None:
-    record.put(record.load(path), NEW, plan)
+def instrument(path: str, plan: Plan = PLAN, body: bytes = NEW) -> None:
+    record.put(record.load(path), body, plan)
 
 
 def read(path: str) -> bytes:
@@ -122,9 +126,39 @@ def test_stopped_before_the_kept_file_was_removed(path: str) -> None:
 def test_compiled_anew_by_python(path: str) -> None:
     instrument(path)
     Path(path).write_bytes(CLEAN[:8] + b"1234" + CLEAN[12:])
-    found = record.load(path)
+    found = record.load(path, source="m.py")
     assert found.stale
     assert found.plan == {}
+
+
+def test_another_file_in_its_place(path: str) -> None:
+    instrument(path)
+    Path(path).write_bytes(CLEAN[:8] + b"1234" + CLEAN[12:])
+    with pytest.raises(PycError, match=r"another file .* instrumented with Calls, .* keeps the only original"):
+        record.load(path)
+
+
+def test_written_anew_by_another_tool(path: str) -> None:
+    instrument(path, body=REMAINS)
+    Path(path).write_bytes(CLEAN[:16] + REMAINS)
+    for source in (None, "m.py"):
+        with pytest.raises(PycError, match=r"has Calls, Other in it, but no record of that.*`equip restore`"):
+            record.load(path, source)
+    os.unlink(record.kept_path(path))
+    with pytest.raises(PycError, match="compile it anew"):
+        record.load(path)
+
+
+def test_an_original_may_have_remains(path: str) -> None:
+    Path(path).write_bytes(CLEAN[:16] + REMAINS)
+    Path(record.kept_path(path)).write_bytes(record._encode_kept(CLEAN[:16] + REMAINS, [PLAN]))
+    assert record.load(path).plan == {}
+
+
+def test_to_mention_records_is_to_have_none(path: str) -> None:
+    code = compile(f"x = {RECORD_TAG!r}, 'Calls'; y = {(RECORD_TAG,)}", "x", "exec")
+    Path(path).write_bytes(CLEAN[:16] + marshal.dumps(code))
+    assert record.load(path).plan == {}
 
 
 def test_a_failed_replacement_leaves_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +203,38 @@ def test_the_kept_file_is_damaged(path: str, cut: int) -> None:
     kept.write_bytes(kept.read_bytes()[:cut])
     with pytest.raises(PycError, match="damaged"):
         record.load(path)
+
+
+def test_the_kept_file_is_of_another_version(path: str) -> None:
+    instrument(path)
+    kept = Path(record.kept_path(path))
+    data = kept.read_bytes()
+    start = data.index(b"\r\n") + 2
+    kept.write_bytes(data[:start] + bytes([99]) + data[start + 1 :])
+    with pytest.raises(PycError, match=r"kept by another version of equip \(format 99, this one has 1\)"):
+        record.load(path)
+
+
+def test_a_damaged_file_can_be_restored(path: str) -> None:
+    instrument(path)
+    data = read(path)
+    for damaged in (b"", data[:10], data[:30]):
+        Path(path).write_bytes(damaged)
+        with pytest.raises(PycError, match="its original is kept: `equip restore`"):
+            record.load(path).clean_code()
+    os.unlink(path)
+    with pytest.raises(PycError, match=r"cannot be read .*; its original is kept: `equip restore`"):
+        record.load(path)
+
+
+def test_a_link_stands_for_the_file_behind_it(path: str) -> None:
+    link = path.replace("m.pyc", "link.pyc")
+    os.symlink("m.pyc", link)
+    instrument(link)
+    assert record.load(link) == record.load(path)
+    assert record.load(link).plan == PLAN
+    assert os.readlink(link) == "m.pyc"
+    assert sorted(os.listdir(os.path.dirname(path))) == ["link.pyc", "m.pyc", "m.pyc.equip"]
 
 
 def test_the_trailer_is_damaged(path: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from equip.program import pyc
-from equip.program.tree import ModuleFile, find_modules, iter_cached, level_of, module_name
+from equip.program.tree import ModuleFile, find_compiled, find_modules, iter_cached, level_of, module_name
 
 TAG = sys.implementation.cache_tag
 
@@ -153,3 +153,24 @@ def test_all_compiled_files_of_a_module(tmp_path: Path) -> None:
     found = [os.path.basename(path) for path in iter_cached(module)]
     assert found[0] == f"a.{TAG}.pyc"
     assert set(found[1:]) == {f"a.{TAG}.opt-2.pyc", "a.cpython-99.pyc", "a.cpython-98.pyc"}
+
+
+def test_compiled_files_that_are_gone(tmp_path: Path) -> None:
+    """They are found by the originals that are kept of them, also in folders with nothing else."""
+    make(tmp_path, "shop/a.py", f"shop/__pycache__/a.{TAG}.opt-2.pyc.equip", f"shop/__pycache__/b.{TAG}.pyc.equip")
+    make(tmp_path, "sub/only/c.pyc.equip", "sub/empty/d.txt", "e.pyc.equip")
+    modules = {os.path.basename(path): file is not None for path, file in find_compiled(tmp_path).files}
+    assert modules == {
+        f"a.{TAG}.pyc": True,
+        f"a.{TAG}.opt-2.pyc": True,
+        f"b.{TAG}.pyc": False,
+        "c.pyc": False,
+        "e.pyc": False,
+    }
+    for path in ("sub", "sub/only", "e.pyc", f"shop/__pycache__/b.{TAG}.pyc"):
+        found = find_compiled(tmp_path / path)
+        assert len(found.files) == 1
+        assert found.passed == ()
+    assert [one.reason for one in find_compiled(tmp_path / "sub/empty").passed] == ["no Python files in this folder"]
+    assert names(tmp_path / "e.pyc") == ["e"]
+    assert names(tmp_path / "sub") == []

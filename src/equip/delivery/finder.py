@@ -43,17 +43,18 @@ class MainModule:
 
     def __init__(self) -> None:
         self.name = ""
+        self.aliases: tuple[str, ...] = ()
 
     def names_of(self, name: str) -> tuple[str, ...]:
         """The names that a module goes by."""
-        return (name, "__main__") if name == self.name else (name,)
+        return (name, *self.aliases, "__main__") if name == self.name else (name,)
 
-    def forget(self, name: str) -> bool:
-        """Whether the module of that name is the main one, whose code is taken now; what comes later is not."""
-        is_main = name == self.name
-        if is_main:
-            self.name = ""
-        return is_main
+    def forget(self, name: str) -> tuple[str, ...]:
+        """The other names of the module if it is the main one, whose code is taken now; what comes later is not."""
+        aliases = self.names_of(name)[1:]
+        if aliases:
+            self.name, self.aliases = "", ()
+        return aliases
 
 
 main_module: Final = MainModule()
@@ -177,12 +178,12 @@ def _class_for(base: Any) -> type:
 def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType | None]) -> CodeType | None:
     """The code of a module: from the cache, or made now; as it is, with a warning, where that fails."""
     asking = [] if _passing.get() else [hook for hook in hooks if hook.wants(name)]
-    is_main = main_module.forget(name)
+    aliases = main_module.forget(name)
     visitors = [one for hook in asking for one in hook.visitors]
     if not visitors:
         return plain()
     cache = None
-    if base in _PLAIN and not is_main and all(isinstance(one, Portable) and one.is_portable for one in visitors):
+    if base in _PLAIN and not aliases and all(isinstance(one, Portable) and one.is_portable for one in visitors):
         cache = Cache(name, loader.path, [one.digest for one in visitors if isinstance(one, Portable)])
     entry = cache.read() if cache is not None else None
     code: CodeType | None = None
@@ -193,7 +194,7 @@ def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType |
         begun = [begun_for_imports(one) for one in visitors]
         try:
             package = name if loader.is_package(name) else name.rpartition(".")[0]
-            entry = make_entry(code, name, package, begun, in_memory=cache is None, is_main=is_main)
+            entry = make_entry(code, name, package, begun, in_memory=cache is None, aliases=aliases)
             if cache is not None and cache.is_writing and entry.code is not None:
                 from equip.delivery.emission import verify_made
 
@@ -222,26 +223,32 @@ def _taken_in(
     return entry.code
 
 
-def instrumented_main(code: CodeType, name: str) -> CodeType:
-    """The code of a script that no loader has loaded, ``name`` being its module name elsewhere.
+def instrumented_main(code: CodeType, names: tuple[str, ...]) -> CodeType:
+    """The code of a script that no loader has loaded, ``names`` being what it is called elsewhere.
 
     Raises ``SnippetError``, ``JoinPointError`` and what visitors raise.
     """
-    main_module.name = name
+    name = names[0]
+    main_module.name, main_module.aliases = name, names[1:]
     asking = [hook for hook in hooks if hook.wants(name)]
-    main_module.forget(name)
+    aliases = main_module.forget(name)
     begun = [begun_for_imports(one) for hook in asking for one in hook.visitors]
     if not begun:
         return code
-    entry = make_entry(code, name, "", begun, in_memory=True, is_main=True)
+    entry = make_entry(code, name, "", begun, in_memory=True, aliases=aliases)
     return _taken_in(asking, name, lambda: code, entry) or code
 
 
 def make_entry(
-    code: CodeType, name: str, package: str, begun: Sequence[Visitor], *, in_memory: bool, is_main: bool = False
+    code: CodeType,
+    name: str,
+    package: str,
+    begun: Sequence[Visitor],
+    *,
+    in_memory: bool,
+    aliases: tuple[str, ...] = (),
 ) -> Entry:
     """Instrument a module. Raises ``SnippetError``, ``JoinPointError`` and what visitors raise."""
-    aliases = ("__main__",) if is_main else ()
     module = ModuleDeclaration(code, code.co_filename, name, running_optimize(), in_memory=in_memory, aliases=aliases)
     plan = run_visitors(module, begun)
     imports = (found for each in plan.values() for one in each for found in snippet_imports(one.source))

@@ -18,7 +18,7 @@ from equip.delivery.hook import Hook, as_globs
 from equip.delivery.planning import Visitor
 from equip.errors import LaunchError
 from equip.program.pyc import read_pyc
-from equip.program.tree import module_name
+from equip.program.tree import script_names
 
 _STDIN: Final = "<stdin>"
 
@@ -109,16 +109,13 @@ def _prepare(path: str, make: Callable[[], CodeType], must_fit: bool = True) -> 
 
 def instrumented_script(path: str, code: CodeType, must_fit: bool = True) -> CodeType:
     """The code of a script as the hooks want it; as it is, with a warning, where they do not fit and need not."""
-    name = "__main__"
-    if path != _STDIN:
-        path = os.path.abspath(path)
-        name = module_name(path, os.path.dirname(path)) or os.path.basename(path)
+    names = ("__main__",) if path == _STDIN else script_names(path)
     try:
-        return instrumented_main(code, name)
+        return instrumented_main(code, names)
     except Exception as error:
         if must_fit:
             raise
-        warn_of_import(name, error)
+        warn_of_import(names[0], error)
         return code
 
 

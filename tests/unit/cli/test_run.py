@@ -128,6 +128,17 @@ def test_a_module_goes_by_both_names(equip: Run, name: str) -> None:
     assert equip("run", "--before", f"{name}:main", "print('M')", "app.py", "0") == Ended(0, "M\n", "")
 
 
+def test_a_script_inside_a_package(folder: Path, python: Run, equip: Run) -> None:
+    """Its folder need not be a package itself."""
+    (folder / "shop" / "scripts").mkdir()
+    for place, name in (("shop", "shop.tool"), ("shop/scripts", "shop.scripts.tool")):
+        (folder / place / "tool.py").write_text("def f(): return __name__\nprint(f())\n")
+        for one in (name, "tool", "__main__"):
+            assert equip("run", "--before", f"{one}:f", "print('f')", f"{place}/tool.py").lines == ["f", "__main__"]
+        (folder / place / "tool").write_text("def f(): return __name__\nprint(f())\n")
+        assert equip("run", "--before", f"{name}:f", "print('f')", f"{place}/tool").lines == ["f", "__main__"]
+
+
 def test_lines(equip: Run) -> None:
     assert equip("run", "--on-line", "app.py:7", "print(i)", "app.py", "2") == Ended(2, "0\n1\n", "")
     assert equip("run", "--on-line", "shop/cart.py:7", "print(item)", "app.py", "2").out == "1\n"
@@ -226,7 +237,7 @@ def test_a_broken_visitor_of_ones_own(folder: Path, equip: Run, source: str, mes
 def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
     (folder / "uses.py").write_text("import os, json\nprint(json.loads('[1]'), os.path.basename('a/b'))\n")
     probes = ("--before", "json:loads", "print('loads')", "--before", "posixpath:basename", "print('base')")
-    assert equip("run", *probes, "--limit", "2", "uses.py").lines[-3:] == ["loads", "base", "[1] b"]
+    assert equip("run", *probes, "--limit", "50", "uses.py").lines[-3:] == ["loads", "base", "[1] b"]
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,36 @@ def namespace_names(
     return tuple(one for one in dict.fromkeys(found) if one and one != name)
 
 
+def longer_and_shorter_names(file: ModuleFile) -> tuple[list[str], list[str]]:
+    """What else a module may be imported as, if modules are looked for further up, or further down, than its name says.
+
+    Further down is below folders that are no packages, and where its aliases begin.
+    """
+    longer: list[str] = []
+    shorter: list[str] = []
+    own = file.module_name.count(".") + 1
+    parts = _parts(file.path)
+    for count in range(1, len(parts)):
+        if not parts[-count].isidentifier():
+            break
+        name = ".".join(parts[-count:])
+        if count > own:
+            longer.append(name)
+        elif count < own and (name in file.aliases or not _is_package(os.sep.join(parts[:-count]))):
+            shorter.append(name)
+    return longer, shorter
+
+
+def is_installed(path: str) -> bool:
+    """Whether a path is where libraries are installed."""
+    return any(installed in path.split(os.sep) for installed in _INSTALLED)
+
+
+def stem_of(path: str) -> str:
+    """The file of a module without suffix, the folder of a package."""
+    return os.sep.join(_parts(path))
+
+
 def _parts(path: str) -> list[str]:
     """The parts of a path that can be those of a module's name."""
     parts = path.rpartition(".")[0].split(os.sep)

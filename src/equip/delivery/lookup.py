@@ -61,8 +61,9 @@ def _find_on(path: Iterable[str], name: str) -> ModuleSpec | None:
 
 
 def is_library(spec: ModuleSpec) -> bool:
-    """Whether a module is of the standard library, or installed beside it."""
-    if spec.name.partition(".")[0] in sys.stdlib_module_names:
+    """Whether a module is of the standard library, or installed beside it, or equip's."""
+    top = spec.name.partition(".")[0]
+    if top in sys.stdlib_module_names or top == "equip":
         return True
     return any(is_installed(place) for place in (spec.origin, *(spec.submodule_search_locations or ())) if place)
 

@@ -70,8 +70,9 @@ def start_script(path: str, arguments: Sequence[str]) -> Start:
     if path == "-":
         _begin_path("")
         return _prepare(_STDIN, lambda: _compiled(sys.stdin.buffer.read(), _STDIN))
-    if is_importable(path):
-        _begin_path(path)
+    absolute = os.getcwd() if path == "." else os.path.join(os.getcwd(), path)  # As it is, a `./` in it too.
+    if is_importable(absolute):
+        sys.path[: not sys.flags.safe_path] = [absolute]  # With -P, too: it is what is run.
         main_module.name = "__main__"
         return functools.partial(_run_as_main, "__main__", alter_argv=False)
     try:
@@ -80,7 +81,7 @@ def start_script(path: str, arguments: Sequence[str]) -> Start:
     except OSError as error:
         raise LaunchError(f"{path}: cannot be run: {error.strerror}") from error
     _begin_path(os.path.dirname(os.path.realpath(path)))
-    return prepare_script(os.path.join(os.getcwd(), path))  # As it is, a `./` in it too.
+    return prepare_script(absolute)
 
 
 def prepare_script(path: str, must_fit: bool = True) -> Start:

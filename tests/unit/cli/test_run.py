@@ -99,6 +99,35 @@ def test_a_folder_and_an_archive(folder: Path, python: Run, equip: Run) -> None:
         assert equip("run", *probes, path, "x") == Ended(0, "in f\nin other\n" + plain.out, "")
 
 
+PLACES = """
+import os, sys
+print(sys.path[0], sys.argv, globals().get("__cached__", "none"), __file__, __spec__.origin, __spec__.cached)
+print(sys._getframe().f_code.co_filename, __package__, __loader__.get_filename("__main__"))
+os.chdir("/")
+import other
+print(other.__file__, other.__spec__.cached, other.f())
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-P",)])
+def test_a_folder_and_an_archive_by_relative_paths(
+    folder: Path, python: Run, equip: Run, options: tuple[str, ...]
+) -> None:
+    """They are found when the program has gone to another folder, too."""
+    for name in ("inside", "empty"):
+        (folder / name).mkdir()
+    (folder / "inside" / "__main__.py").write_text(PLACES)
+    (folder / "inside" / "other.py").write_text("def f(): return 'other'")
+    subprocess.run([sys.executable, "-m", "zipapp", "inside", "-o", "program.pyz"], cwd=folder, check=True)
+    os.symlink(folder / "inside", folder / "link")
+    for path in ("inside", "./inside", "inside/", "link", "empty", "program.pyz", "./shop/../program.pyz", "."):
+        ran = python(*options, "-m", "equip", "run", path, "x")
+        same(ran, python(*options, path, "x"))
+        assert ("ZeroDivisionError" in ran.err) == (path not in ("empty", "."))
+    assert "in other" in equip("run", "--before", "other:f", "print('in other')", "program.pyz").lines
+
+
 @pytest.mark.parametrize("name", list(ENDS))
 def test_how_it_ends(folder: Path, python: Run, equip: Run, name: str) -> None:
     (folder / "ends.py").write_text(ENDS[name])

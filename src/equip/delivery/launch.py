@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.machinery
 import importlib.util
@@ -212,7 +213,7 @@ def run_to_end(start: Start, ended: Callable[[], bool] = bool) -> NoReturn:
             sys.exit(2)
         raise
     except BaseException:
-        sys.excepthook = functools.partial(_show_theirs, sys.excepthook)
+        sys.excepthook = functools.partial(_show_theirs, vars(sys).get("excepthook", _MISSING))
         _fails(ended)
         raise
     sys.exit(2 if _fails(ended) else 0)
@@ -225,11 +226,37 @@ def _fails(ended: Callable[[], bool]) -> bool:
     return ended()
 
 
-def _show_theirs(
-    show: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    theirs = _without_ours(trace)
-    show(kind, error.with_traceback(theirs), theirs)
+_MISSING: Final = object()
+
+
+def _show_theirs(hook: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Do with the program's own ``sys.excepthook`` what the interpreter does, which has called this in its place."""
+    sys.last_traceback = theirs = _without_ours(trace)
+    error = error.with_traceback(theirs)
+    if hook is _MISSING:
+        del sys.excepthook
+        _write("sys.excepthook is missing\n")
+        sys.__excepthook__(kind, error, theirs)
+        return
+    sys.excepthook = hook
+    try:
+        hook(kind, error, theirs)
+    except SystemExit:
+        raise
+    except BaseException as failed:
+        _write("Error in sys.excepthook:\n")
+        below = failed.__traceback__ and failed.__traceback__.tb_next
+        sys.__excepthook__(type(failed), failed.with_traceback(below), below)
+        _write("\nOriginal exception was:\n")
+        sys.__excepthook__(kind, error, theirs)
+
+
+def _write(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+    else:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode())
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:

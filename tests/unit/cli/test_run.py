@@ -31,6 +31,20 @@ ENDS = {
     "syntax": "print(1\n",
     "interrupt": "raise KeyboardInterrupt",
     "own excepthook": "import sys\nsys.excepthook = lambda *e: print(e[0], e[2].tb_frame.f_code.co_name)\n1 / 0",
+    "excepthook raises": "import sys\ndef hook(*e):\n    {}['x']\nsys.excepthook = hook\n1 / 0",
+    "excepthook raises from": "import sys\ndef hook(_, e, t):\n    raise OSError from e\nsys.excepthook = hook\n1 / 0",
+    "excepthook exits": "import sys\nsys.excepthook = lambda *e: sys.exit('bye')\n1 / 0",
+    "excepthook is none": "import sys\nsys.excepthook = None\n1 / 0",
+    "no excepthook": "import sys\ndel sys.excepthook\n1 / 0",
+    "excepthook in its place": """
+import sys, traceback
+def hook(*e):
+    print(sys.excepthook is hook, e[2] is sys.last_traceback, e[1] is sys.last_value)
+    traceback.print_tb(sys.last_traceback)
+sys.excepthook = hook
+1 / 0
+""",
+    "excepthook and no stderr": "import sys\nsys.stderr = sys.excepthook = None\n1 / 0",
     "atexit": "import atexit\natexit.register(print, 'bye')\n1 / 0",
     "thread": "import threading as t, time\nt.Thread(target=lambda: (time.sleep(.2), print('late'))).start()\nprint(1)",
     "group": "raise ExceptionGroup('several', [ValueError(1), TypeError(2)])",

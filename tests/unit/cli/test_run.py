@@ -258,6 +258,13 @@ def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
     assert "call dedent" in equip("run", "--use", "visitors.py:Calls", "--include", "textwrap", "uses.py").lines
 
 
+def test_a_visitor_of_ones_own_that_exits(folder: Path, equip: Run) -> None:
+    (folder / "own.py").write_text("import sys\nsys.exit(0)\n")
+    for children in ((), ("--children",)):
+        found = equip("run", *children, "--use", "own.py:X", "app.py", "1")
+        assert found == Ended(2, "", f"equip: {folder / 'own.py'}, line 2: SystemExit: 0\n")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -266,11 +273,17 @@ def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
         ("class X:\n    def __init__(self, n): pass", "own.py:X: cannot be made without arguments: "),
         ("class X:\n    def __init__(self): 1 / 0", "own.py, line 2: ZeroDivisionError: "),
         ("import equip\nclass X(equip.MethodVisitor):\n  def visit(self, d): 1 / 0", "own.py, line 3: ZeroDivision"),
+        ("import sys\nsys.exit(3)", "own.py, line 2: SystemExit: 3"),
+        ("import sys\nsys.exit()", "own.py, line 2: SystemExit\n"),
+        ("import equip\nclass X(equip.MethodVisitor):\n  def visit(self, d): exit('no')", "line 3: SystemExit: no"),
     ],
 )
-def test_a_broken_visitor_of_ones_own(folder: Path, equip: Run, source: str, message: str) -> None:
+@pytest.mark.parametrize("command", [["dis", "app.py"], ["instrument", "app.py"]])
+def test_a_broken_visitor_of_ones_own(
+    folder: Path, equip: Run, command: list[str], source: str, message: str
+) -> None:
     (folder / "own.py").write_text(source + "\n")
-    found = equip("dis", "--use", "own.py:X", "app.py")
+    found = equip(command[0], "--use", "own.py:X", *command[1:])
     assert (found.status, found.out) == (2, "")
     assert found.err.startswith("equip: ")
     assert message in found.err

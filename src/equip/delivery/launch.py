@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 from equip.delivery.finder import instrumented_main, main_module, warn_of_import
 from equip.delivery.hook import Hook, as_globs
 from equip.delivery.planning import Visitor
+from equip.delivery.scriptsource import compile_script
 from equip.errors import LaunchError
 from equip.program.pyc import read_pyc
 from equip.program.tree import script_names
@@ -70,7 +71,7 @@ def start_script(path: str, arguments: Sequence[str]) -> Start:
     sys.argv = [path, *arguments]
     if path == "-":
         _begin_path("")
-        return _prepare(_STDIN, lambda: _compiled(sys.stdin.buffer.read(), _STDIN))
+        return _prepare(_STDIN, lambda: compile_script(sys.stdin.buffer.read(), _STDIN))
     absolute = os.getcwd() if path == "." else os.path.join(os.getcwd(), path)  # As it is, a `./` in it too.
     if is_importable(absolute):
         sys.path[: not sys.flags.safe_path] = [absolute]  # With -P, too: it is what is run.
@@ -94,18 +95,14 @@ def prepare_script(path: str, must_fit: bool = True) -> Start:
         return _prepare(path, lambda: read_pyc(path).code, must_fit)
     with open(path, "rb") as file:
         source = file.read()
-    return _prepare(path, lambda: _compiled(source, path), must_fit)
-
-
-def _compiled(source: bytes, path: str) -> CodeType:
-    return compile(source, path, "exec", dont_inherit=True)
+    return _prepare(path, lambda: compile_script(source, path), must_fit)
 
 
 def _prepare(path: str, make: Callable[[], CodeType], must_fit: bool = True) -> Start:
     try:
         code = make()
-    except (SyntaxError, ValueError) as error:
-        return functools.partial(_raise, error)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        return functools.partial(_raise, error.with_traceback(None))
     return functools.partial(_run_script, path, instrumented_script(path, code, must_fit))
 
 

@@ -148,6 +148,30 @@ def test_how_it_ends(folder: Path, python: Run, equip: Run, name: str) -> None:
     same(equip("run", "ends.py"), python("ends.py"))
 
 
+NO_TEXT = {
+    "null": b"x = 1\nprint('\0')\n",
+    "null first": b"\0",
+    "null in an encoding": b"# coding: latin-1\nx = '\xe9'\n\n  \0x\n",
+    "no utf-8": b"#!/usr/bin/env python\n'\xff'\n",
+    "no utf-8 in a comment": b"# caf\xe9\nprint(1)\n",
+    "utf-16": "print(1)".encode("utf-16"),
+    "no utf-8 though declared": b"# coding: utf-8\nprint('\xff')\n",
+    "no utf-8 though marked": b"\xef\xbb\xbfprint('\xff')\n",
+    "another encoding": b"\n# vim: set fileencoding=latin-1 :\nprint(ascii('\xe9'))\n",
+    "no encoding": b"# coding: nosuch\nprint(1)\n",
+    "another mark": b"\xef\xbb\xbf# coding: latin-1\n",
+    "lines": b"print(1)\rprint(2)\r\nprint(\n",
+    "too deep": b"x = " + b"-" * 200_000 + b"1\n",
+}
+
+
+@pytest.mark.parametrize("name", list(NO_TEXT))
+def test_a_source_that_is_no_text(folder: Path, python: Run, equip: Run, name: str) -> None:
+    """The interpreter reads it in another way than ``compile`` does."""
+    (folder / "source.py").write_bytes(NO_TEXT[name])
+    same(equip("run", "source.py"), python("source.py"))
+
+
 @pytest.mark.parametrize("name", ["by itself", "status", "exception", "thread"])
 def test_a_probe_without_a_match(folder: Path, python: Run, equip: Run, name: str) -> None:
     (folder / "ends.py").write_text(ENDS[name])

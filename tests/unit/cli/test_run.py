@@ -211,6 +211,27 @@ def test_lines(equip: Run) -> None:
     assert equip("run", "--on-line", "shop/cart.py:7", "print(item)", "app.py", "2").out == "1\n"
 
 
+def test_lines_of_a_file_that_is_here(folder: Path, equip: Run) -> None:
+    """And of no other of that name; wherever the program, or a process that it starts, goes."""
+    for file in ("./app.py", "shop/../app.py", folder / "app.py"):
+        for script in ("app.py", "./app.py", folder / "app.py"):
+            assert equip("run", "--on-line", f"{file}:7", "print(i)", script, "2") == Ended(2, "0\n1\n", "")
+    probe = ("--on-line", "./app.py:7", "print(i)")
+    (folder / "away").mkdir()
+    (folder / "away" / "start.py").write_text(
+        f"import os, sys\nsys.path.append({str(folder)!r})\nos.chdir('/')\nimport app\napp.main(1)\n"
+    )
+    assert equip("run", *probe, "away/start.py").lines == ["0"]
+    (folder / "parent.py").write_text(
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'start.py'], cwd='away')\n"
+    )
+    assert equip("run", "--children", *probe, "parent.py") == Ended(0, "0\n", "")
+    (folder / "away" / "app.py").write_text((folder / "app.py").read_text())
+    other = equip("run", *probe, "away/app.py", "1")
+    assert other.out == ""
+    assert "no file" in other.err
+
+
 FINDER = """
     import importlib.machinery, sys
     class Loader(importlib.machinery.SourceFileLoader):

@@ -210,6 +210,15 @@ def test_folders_without_init_may_be_namespace_packages(tmp_path: Path, where: s
         assert [one.status for one in report] == ["instrumented" if meant else "unchanged"]
 
 
+@pytest.mark.parametrize("place", ["", "pkg", "pkg/ns", "pkg/ns/m.py"])
+def test_a_folder_without_init_inside_a_package_is_part_of_it(tmp_path: Path, place: str) -> None:
+    write_tree(tmp_path, {"pkg/__init__.py": "", "pkg/ns/m.py": "def f(): return 1\n"})
+    probe = equip.before("pkg.ns.m:f", "print({module_name})")
+    report = equip.Instrumentation(tmp_path / place).apply(probe, rewrite=True)
+    assert [one.module_name for one in report.instrumented] == ["pkg.ns.m"]
+    assert run("-c", "import pkg.ns.m; pkg.ns.m.f()", cwd=tmp_path) == "pkg.ns.m\n"
+
+
 def test_strict_probes_must_match(tmp_path: Path) -> None:
     (tmp_path / "prices.py").write_text("def total(): return 1\n")
     instrumentation = equip.Instrumentation(tmp_path)

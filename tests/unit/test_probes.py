@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import equip
+from equip.program.declarations import ModuleDeclaration
 
 SOURCE = """\
 def f(x):
@@ -82,6 +84,50 @@ def test_lines(where: str) -> None:
     shop = run(equip.on_line(where, "seen.append(x)"))
     shop["f"](5)
     assert shop["seen"] == [5]
+
+
+@pytest.mark.parametrize(
+    ("file", "meant"),
+    [
+        ("./shop.py", {"shop.py"}),
+        ("lib/../shop.py", {"shop.py"}),
+        ("./lib/../[s]hop.py", {"shop.py"}),
+        ("./*/shop.py", {"lib/shop.py", "[a]/shop.py"}),
+        ("./[a]/shop.py", {"[a]/shop.py"}),
+        ("{here}/shop.py", {"shop.py"}),
+        ("{here}/lib/./shop.py", {"lib/shop.py"}),
+        ("{here}/link/shop.py", {"lib/shop.py"}),
+        ("{escaped}/*/shop.py", {"lib/shop.py", "[a]/shop.py"}),
+        ("../he[r]e/shop.py", {"shop.py"}),
+        ("./none.py", set()),
+        ("shop.py", {"shop.py", "lib/shop.py", "[a]/shop.py"}),
+    ],
+)
+def test_files_by_a_path_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, meant: set[str]
+) -> None:
+    """That is from where the probe is made; the program may go elsewhere."""
+    here = tmp_path / "he[r]e"
+    names = ["shop.py", "lib/shop.py", "[a]/shop.py"]
+    for name in names:
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text("def f():\n    pass\n")
+    (here / "link").symlink_to(here / "lib", target_is_directory=True)
+    monkeypatch.chdir(here)
+    probe = equip.on_line(file.format(here=here, escaped=glob.escape(str(here))) + ":2", "pass")
+    assert matched(probe, names) == meant
+    monkeypatch.chdir("/")
+    for shown in (str(here), f"{here}/.", f"{here}/lib/.."):
+        assert matched(probe, [f"{shown}/{name}" for name in names]) == {f"{shown}/{name}" for name in meant}
+
+
+def matched(probe: equip.Probe, files: list[str]) -> set[str]:
+    found = set()
+    for file in files:
+        begun = probe.begin()
+        begun.traverse(ModuleDeclaration(compile("def f():\n    pass\n", file, "exec"), file, "shop", 0))
+        found |= {file} if begun.complaint() is None else set()
+    return found
 
 
 def test_a_line_of_several_scopes_is_the_innermost_def() -> None:

@@ -56,11 +56,12 @@ class Commands(click.Group):
             if error.filename is None:
                 raise
             raise Mistake(f"{error.filename}: {error.strerror}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             place = _place_in(own_files, error)
             if place is None:
                 raise
-            raise Mistake(f"{place}: {type(error).__name__}: {error}") from error
+            text = str(error)
+            raise Mistake(f"{place}: {type(error).__name__}{': ' if text else ''}{text}") from error
 
 
 own_files: set[str] = set()

@@ -16,18 +16,23 @@ from collections.abc import Sequence
 from types import CodeType
 from typing import Any, Final, NamedTuple
 
+from equip.delivery.recursion import Absolute
 from equip.program import atomic
 
-_START: Final = b"equip hook 1\n"
+_START: Final = b"equip hook 2\n"
 _KEPT: Final = 4
 """So many sets of probes of one module are kept; the oldest go."""
 
 
 class Entry(NamedTuple):
-    """What was made of a module: its code (None: it stays as it is), and what making it has told."""
+    """What was made of a module: its code (None: it stays as it is), and what making it has told.
+
+    That is what import statements the snippets have, the modules of callables, and what visitors remember.
+    """
 
     code: CodeType | None
-    spared: tuple[str, ...]
+    imports: tuple[Absolute, ...]
+    homes: tuple[str, ...]
     memories: tuple[Any, ...]
 
 
@@ -61,8 +66,8 @@ class Cache:
         body = data[len(_START) + 32 :]
         if not data.startswith(_START + hashlib.sha256(body).digest()):
             return None
-        key, code, spared, memories = marshal.loads(body)
-        return Entry(code, spared, memories) if key == self._key else None
+        key, *entry = marshal.loads(body)
+        return Entry(*entry) if key == self._key else None
 
     @property
     def is_writing(self) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from equip.delivery import notes
 from equip.delivery.emission import CompileJob, Done, InjectJob, damaged, run_job
 from equip.delivery.planning import Matching, Visitor, begun, complaints, probe_name, run_visitors
-from equip.delivery.recursion import modules_behind
+from equip.delivery.recursion import Known, modules_behind
 from equip.delivery.report import FileReport, Report, Status
 from equip.delivery.workers import Pool, how_many, run_jobs
 from equip.errors import EquipError, InvalidCodeError, ProbeError, PycError
@@ -23,7 +23,7 @@ from equip.program import atomic, pyc, record
 from equip.program.declarations import ModuleDeclaration
 from equip.program.merge import merge_plans
 from equip.program.record import Recorded
-from equip.program.tree import ModuleFile, Passed, find_origin
+from equip.program.tree import ModuleFile, Passed, find_origin, longer_and_shorter_names, stem_of
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -234,22 +234,31 @@ def _load_valid(file: ModuleFile) -> Recorded:
 
 def _spare_imported(works: Sequence[_Work]) -> None:
     """Leave out the modules that the snippets themselves bring in."""
-    loaded = {work.file.module_name: work for work in works if work.before is not None}
-    plans = [
-        (work.file.module_name, plan)
-        for work in works
-        if work.before is not None
-        for plan in (work.asked, work.before.plan)
-    ]
-    packages = {name: os.path.basename(work.file.path).startswith("__init__.") for name, work in loaded.items()}
-    behind = modules_behind(plans, packages, lambda name: _loaded(loaded[name]).clean_code())
+    loaded: dict[str, list[_Work]] = {}
     for work in works:
-        why = behind.get(work.file.module_name)
-        if why and work.outcome is None:
-            work.end(
-                "skipped",
-                f"{why} imports it, and a probe must not fire inside itself (option 'instrument-imports' to do it)",
-            )
+        if work.before is not None:
+            loaded.setdefault(stem_of(work.file.path), []).append(work)
+    plans = [
+        (stem, plan) for stem, same in loaded.items() for work in same for plan in (work.asked, _loaded(work).plan)
+    ]
+    behind = modules_behind(plans, (_known(stem, same) for stem, same in loaded.items()))
+    for stem, why in behind.items():
+        for work in loaded.get(stem, ()):
+            if work.outcome is None:
+                work.end(
+                    "skipped",
+                    f"{why} imports it, and a probe must not fire inside itself (option 'instrument-imports' to do it)",
+                )
+
+
+def _known(stem: str, works: Sequence[_Work]) -> Known:
+    """A module, of which there is a file for each optimisation level, as imports can be about it."""
+    file = works[0].file
+    is_package = os.path.basename(file.path).startswith("__init__.")
+    longer, shorter = longer_and_shorter_names(file)
+    return Known(
+        stem, file.module_name, is_package, lambda: [_loaded(work).clean_code() for work in works], longer, shorter
+    )
 
 
 def _loaded(work: _Work) -> Recorded:

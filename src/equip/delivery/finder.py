@@ -12,18 +12,19 @@ import importlib.machinery
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, Protocol, cast
 
 from equip.delivery.codecache import Cache, Entry
+from equip.delivery.lookup import OwnFinder
 from equip.delivery.planning import Matching, Portable, Visitor, run_visitors
 from equip.delivery.reach import functions_in
-from equip.delivery.recursion import snippet_imports
+from equip.delivery.spared import Spared, brought_in
 from equip.errors import EquipError, EquipWarning
+from equip.inject.callables import called
 from equip.program.declarations import ModuleDeclaration
-from equip.program.imports import Imported
 from equip.program.pyc import running_optimize
 
 _passing: ContextVar[bool] = ContextVar("equip_passing", default=False)
@@ -43,17 +44,18 @@ class MainModule:
 
     def __init__(self) -> None:
         self.name = ""
+        self.aliases: tuple[str, ...] = ()
 
     def names_of(self, name: str) -> tuple[str, ...]:
         """The names that a module goes by."""
-        return (name, "__main__") if name == self.name else (name,)
+        return (name, *self.aliases, "__main__") if name == self.name else (name,)
 
-    def forget(self, name: str) -> bool:
-        """Whether the module of that name is the main one, whose code is taken now; what comes later is not."""
-        is_main = name == self.name
-        if is_main:
-            self.name = ""
-        return is_main
+    def forget(self, name: str) -> tuple[str, ...]:
+        """The other names of the module if it is the main one, whose code is taken now; what comes later is not."""
+        aliases = self.names_of(name)[1:]
+        if aliases:
+            self.name, self.aliases = "", ()
+        return aliases
 
 
 main_module: Final = MainModule()
@@ -63,7 +65,7 @@ class Wanting(Protocol):
     """A hook, as far as finding and loading need it."""
 
     visitors: tuple[Visitor, ...]
-    spared: set[str]
+    spared: Spared
 
     def wants(self, name: str) -> bool:
         """Whether the module with that name is to be instrumented."""
@@ -93,7 +95,7 @@ def remove(hook: Wanting) -> None:
         sys.meta_path.remove(FINDER)
 
 
-class _Finder:
+class _Finder(OwnFinder):
     """Finds what any hook wants, through the other finders."""
 
     def find_spec(
@@ -177,37 +179,65 @@ def _class_for(base: Any) -> type:
 def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType | None]) -> CodeType | None:
     """The code of a module: from the cache, or made now; as it is, with a warning, where that fails."""
     asking = [] if _passing.get() else [hook for hook in hooks if hook.wants(name)]
-    is_main = main_module.forget(name)
-    visitors = [one for hook in asking for one in hook.visitors]
-    if not visitors:
-        return plain()
+    aliases = main_module.forget(name)
+    code = None
+    while any(hook.visitors for hook in asking):
+        code, entry = _made(loader, base, name, plain, [one for hook in asking for one in hook.visitors], aliases)
+        if entry is None:
+            return code
+        if not _learnt(asking, name, entry):
+            return _taken_in(asking, name, plain, entry) or code or plain()
+        asking = [hook for hook in asking if name not in hook.spared]
+    return code or plain()
+
+
+def _made(
+    loader: Any,
+    base: type,
+    name: str,
+    plain: Callable[[], CodeType | None],
+    visitors: Sequence[Visitor],
+    aliases: tuple[str, ...],
+) -> tuple[CodeType | None, Entry | None]:
+    """A module as it is, if it had to be loaded, and what the visitors make of it; None if they cannot, or need not."""
     cache = None
-    if base in _PLAIN and not is_main and all(isinstance(one, Portable) and one.is_portable for one in visitors):
+    if base in _PLAIN and not aliases and all(isinstance(one, Portable) and one.is_portable for one in visitors):
         cache = Cache(name, loader.path, [one.digest for one in visitors if isinstance(one, Portable)])
     entry = cache.read() if cache is not None else None
-    code: CodeType | None = None
-    if entry is None:
-        code = plain()
-        if code is None:
-            return None
-        begun = [begun_for_imports(one) for one in visitors]
-        try:
-            package = name if loader.is_package(name) else name.rpartition(".")[0]
-            entry = make_entry(code, name, package, begun, in_memory=cache is None, is_main=is_main)
-            if cache is not None and cache.is_writing and entry.code is not None:
-                from equip.delivery.emission import verify_made
+    if entry is not None:
+        return None, entry
+    code = plain()
+    if code is None:
+        return None, None
+    begun = [begun_for_imports(one) for one in visitors]
+    try:
+        package = name if loader.is_package(name) else name.rpartition(".")[0]
+        entry = make_entry(code, name, package, begun, in_memory=cache is None, aliases=aliases)
+        if cache is not None and cache.is_writing and entry.code is not None:
+            _verify(entry.code, code)
+    except Exception as error:
+        warn_of_import(name, error)
+        _recall(visitors, _memories(begun))
+        return code, None
+    if cache is not None:
+        cache.write(entry)
+    return code, entry
 
-                verify_made(entry.code, code)
-        except Exception as error:
-            warn_of_import(name, error)
-            _recall(visitors, _memories(begun))
-            return code
-        if cache is not None:
-            cache.write(entry)
-    found = _taken_in(asking, name, plain, entry)
-    if found is None:
-        return plain() if code is None else code
-    return found
+
+def _verify(made: CodeType, code: CodeType) -> None:
+    token = _passing.set(True)  # What is imported here would be verified before the verifier is there.
+    try:
+        from equip.delivery.emission import verify_made
+    finally:
+        _passing.reset(token)
+    verify_made(made, code)
+
+
+def _learnt(asking: Sequence[Wanting], name: str, entry: Entry) -> bool:
+    """Whether the snippets for a module import that itself, or what imports it: it is to be left alone, then."""
+    for hook in asking:
+        hook.spared.add(entry.imports, entry.homes)
+    return any(name in hook.spared for hook in asking)
 
 
 def _taken_in(
@@ -215,57 +245,55 @@ def _taken_in(
 ) -> CodeType | None:
     """What was made for the hooks that asked; they get to know what came of it."""
     _recall([one for hook in asking for one in hook.visitors], entry.memories)
-    for hook in asking:
-        hook.spared.update(entry.spared)
-        if entry.code is not None:
+    if entry.code is not None:
+        for hook in asking:
             hook.note(name, plain, entry.code)
     return entry.code
 
 
-def instrumented_main(code: CodeType, name: str) -> CodeType:
-    """The code of a script that no loader has loaded, ``name`` being its module name elsewhere.
+def instrumented_main(code: CodeType, names: tuple[str, ...]) -> CodeType:
+    """The code of a script that no loader has loaded, ``names`` being what it is called elsewhere.
 
     Raises ``SnippetError``, ``JoinPointError`` and what visitors raise.
     """
-    main_module.name = name
+    name = names[0]
+    main_module.name, main_module.aliases = name, names[1:]
     asking = [hook for hook in hooks if hook.wants(name)]
-    main_module.forget(name)
-    begun = [begun_for_imports(one) for hook in asking for one in hook.visitors]
-    if not begun:
-        return code
-    entry = make_entry(code, name, "", begun, in_memory=True, is_main=True)
-    return _taken_in(asking, name, lambda: code, entry) or code
+    aliases = main_module.forget(name)
+    while any(hook.visitors for hook in asking):
+        begun = [begun_for_imports(one) for hook in asking for one in hook.visitors]
+        entry = make_entry(code, name, "", begun, in_memory=True, aliases=aliases)
+        if not _learnt(asking, name, entry):
+            return _taken_in(asking, name, lambda: code, entry) or code
+        asking = [hook for hook in asking if name not in hook.spared]
+    return code
 
 
 def make_entry(
-    code: CodeType, name: str, package: str, begun: Sequence[Visitor], *, in_memory: bool, is_main: bool = False
+    code: CodeType,
+    name: str,
+    package: str,
+    begun: Sequence[Visitor],
+    *,
+    in_memory: bool,
+    aliases: tuple[str, ...] = (),
 ) -> Entry:
     """Instrument a module. Raises ``SnippetError``, ``JoinPointError`` and what visitors raise."""
-    aliases = ("__main__",) if is_main else ()
     module = ModuleDeclaration(code, code.co_filename, name, running_optimize(), in_memory=in_memory, aliases=aliases)
-    plan = run_visitors(module, begun)
-    imports = (found for each in plan.values() for one in each for found in snippet_imports(one.source))
-    return Entry(
-        module.injector.inject(plan) if plan else None,
-        tuple(dict.fromkeys(resolved(imports, package))),
-        _memories(begun),
-    )
+    callables: list[Callable[..., Any]] = []
+    token = called.set(callables)
+    try:
+        plan = run_visitors(module, begun)
+    finally:
+        called.reset(token)
+    imports, homes = brought_in((one.source for each in plan.values() for one in each), package, callables)
+    return Entry(module.injector.inject(plan) if plan else None, imports, homes, _memories(begun))
 
 
 def begun_for_imports(visitor: Visitor) -> Visitor:
     if isinstance(visitor, Matching):
         return visitor.begin(visitor.digest if isinstance(visitor, Portable) else "")
     return visitor
-
-
-def resolved(imports: Iterable[Imported], package: str) -> Iterator[str]:
-    """The modules that import statements can mean, the relative ones those of modules in ``package``."""
-    for dots, module, names in imports:
-        if dots:
-            parts = package.split(".")
-            module = ".".join([*parts[: len(parts) - dots + 1], *([module] if module else [])])
-        yield module
-        yield from (f"{module}.{name}" for name in names)
 
 
 def _memories(visitors: Sequence[Visitor]) -> tuple[object, ...]:

@@ -6,18 +6,19 @@ import atexit
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, FunctionType, ModuleType, TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from equip.delivery import finder, live
-from equip.delivery.finder import PASSED_OVER, begun_for_imports, main_module, make_entry, resolved, warn_of_import
+from equip.delivery.finder import PASSED_OVER, begun_for_imports, main_module, make_entry, warn_of_import
 from equip.delivery.gates import drop_gate, new_gate, put_gate
 from equip.delivery.outline import names_of_loaded
 from equip.delivery.patch import Gated, Patch
 from equip.delivery.planning import Visitor, as_visitors, complaints, warn_of_idle
 from equip.delivery.reach import functions_in
-from equip.delivery.recursion import snippet_imports
+from equip.delivery.recursion import Absolute, absolute, snippet_imports
+from equip.delivery.spared import IMPORTING, Spared, brought_in
 from equip.delivery.where import is_module_glob, matches_module
 from equip.errors import EquipError, EquipWarning, ProbeError
 
@@ -45,7 +46,9 @@ class Hook:
         self.include, self.exclude, self.with_library = include, exclude, with_library
         self.instrumented: list[str] = []
         self.visitors = tuple(begun_for_imports(one) for one in visitors)
-        self.spared = {name for one in self.visitors for name in _imported_by(one)}
+        self.spared = Spared(self._is_meant, IMPORTING.difference(include))  # Those that are named are meant.
+        for one in self.visitors:
+            self.spared.add(*_brought_in_by(one))
         self._gates = [_open_gate(self, one) for one in self.visitors if isinstance(one, Gated)]
         self._made: dict[str, tuple[Callable[[], CodeType | None], CodeType]] = {}
         self._patches: list[Patch] = []
@@ -57,8 +60,11 @@ class Hook:
 
     def wants(self, name: str) -> bool:
         """Whether the module with that name is to be instrumented."""
+        return self._is_meant(name) and name not in self.spared
+
+    def _is_meant(self, name: str) -> bool:
         top = name.partition(".")[0]
-        if top == "equip" or name in self.spared or (not self.with_library and top in sys.stdlib_module_names):
+        if top == "equip" or (not self.with_library and top in sys.stdlib_module_names):
             return False
         names = names_of_loaded(name) if self._strict else main_module.names_of(name)
         included = any(matches_module(glob, one) for glob in self.include for one in names)
@@ -136,8 +142,13 @@ class Hook:
 
     def patch(self, module: ModuleType, functions: Sequence[FunctionType]) -> None:
         """Patch a module that is loaded; warn if that is not possible."""
+
+        def leaves_out(snippets: tuple[str, ...], package: str, callables: tuple[Callable[..., Any], ...]) -> bool:
+            self.spared.add(*brought_in(snippets, package, callables))
+            return module.__name__ in self.spared
+
         try:
-            patch = Patch(self.visitors, functions)
+            patch = Patch(self.visitors, functions, leaves_out)
         except EquipError as error:
             if self._strict:
                 raise
@@ -219,12 +230,12 @@ def as_globs(option: str, given: str | Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def _imported_by(visitor: Visitor) -> Iterator[str]:
+def _brought_in_by(visitor: Visitor) -> tuple[tuple[Absolute, ...], tuple[str, ...]]:
+    """What is known to be spared for a visitor before it has seen any module; relative imports are not yet."""
     code = getattr(visitor, "code", None)
     if isinstance(code, str):
-        yield from resolved(snippet_imports(code), "")
-    elif code is not None and isinstance(getattr(code, "__module__", None), str):
-        yield code.__module__
+        return tuple(absolute((one for one in snippet_imports(code) if not one[0]), "")), ()
+    return brought_in((), "", [code] if callable(code) else [])
 
 
 def _open_gate(hook: Hook, probe: Gated) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.machinery
 import importlib.util
@@ -16,9 +17,10 @@ from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 from equip.delivery.finder import instrumented_main, main_module, warn_of_import
 from equip.delivery.hook import Hook, as_globs
 from equip.delivery.planning import Visitor
+from equip.delivery.scriptsource import compile_script
 from equip.errors import LaunchError
 from equip.program.pyc import read_pyc
-from equip.program.tree import module_name
+from equip.program.tree import script_names
 
 _STDIN: Final = "<stdin>"
 
@@ -69,9 +71,10 @@ def start_script(path: str, arguments: Sequence[str]) -> Start:
     sys.argv = [path, *arguments]
     if path == "-":
         _begin_path("")
-        return _prepare(_STDIN, lambda: _compiled(sys.stdin.buffer.read(), _STDIN))
-    if is_importable(path):
-        _begin_path(path)
+        return _prepare(_STDIN, lambda: compile_script(sys.stdin.buffer.read(), _STDIN))
+    absolute = os.getcwd() if path == "." else os.path.join(os.getcwd(), path)  # As it is, a `./` in it too.
+    if is_importable(absolute):
+        sys.path[: not sys.flags.safe_path] = [absolute]  # With -P, too: it is what is run.
         main_module.name = "__main__"
         return functools.partial(_run_as_main, "__main__", alter_argv=False)
     try:
@@ -80,7 +83,7 @@ def start_script(path: str, arguments: Sequence[str]) -> Start:
     except OSError as error:
         raise LaunchError(f"{path}: cannot be run: {error.strerror}") from error
     _begin_path(os.path.dirname(os.path.realpath(path)))
-    return prepare_script(os.path.join(os.getcwd(), path))  # As it is, a `./` in it too.
+    return prepare_script(absolute)
 
 
 def prepare_script(path: str, must_fit: bool = True) -> Start:
@@ -92,33 +95,26 @@ def prepare_script(path: str, must_fit: bool = True) -> Start:
         return _prepare(path, lambda: read_pyc(path).code, must_fit)
     with open(path, "rb") as file:
         source = file.read()
-    return _prepare(path, lambda: _compiled(source, path), must_fit)
-
-
-def _compiled(source: bytes, path: str) -> CodeType:
-    return compile(source, path, "exec", dont_inherit=True)
+    return _prepare(path, lambda: compile_script(source, path), must_fit)
 
 
 def _prepare(path: str, make: Callable[[], CodeType], must_fit: bool = True) -> Start:
     try:
         code = make()
-    except (SyntaxError, ValueError) as error:
-        return functools.partial(_raise, error)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        return functools.partial(_raise, error.with_traceback(None))
     return functools.partial(_run_script, path, instrumented_script(path, code, must_fit))
 
 
 def instrumented_script(path: str, code: CodeType, must_fit: bool = True) -> CodeType:
     """The code of a script as the hooks want it; as it is, with a warning, where they do not fit and need not."""
-    name = "__main__"
-    if path != _STDIN:
-        path = os.path.abspath(path)
-        name = module_name(path, os.path.dirname(path)) or os.path.basename(path)
+    names = ("__main__",) if path == _STDIN else script_names(path)
     try:
-        return instrumented_main(code, name)
+        return instrumented_main(code, names)
     except Exception as error:
         if must_fit:
             raise
-        warn_of_import(name, error)
+        warn_of_import(names[0], error)
         return code
 
 
@@ -214,7 +210,7 @@ def run_to_end(start: Start, ended: Callable[[], bool] = bool) -> NoReturn:
             sys.exit(2)
         raise
     except BaseException:
-        sys.excepthook = functools.partial(_show_theirs, sys.excepthook)
+        sys.excepthook = functools.partial(_show_theirs, vars(sys).get("excepthook", _MISSING))
         _fails(ended)
         raise
     sys.exit(2 if _fails(ended) else 0)
@@ -227,11 +223,37 @@ def _fails(ended: Callable[[], bool]) -> bool:
     return ended()
 
 
-def _show_theirs(
-    show: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    theirs = _without_ours(trace)
-    show(kind, error.with_traceback(theirs), theirs)
+_MISSING: Final = object()
+
+
+def _show_theirs(hook: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Do with the program's own ``sys.excepthook`` what the interpreter does, which has called this in its place."""
+    sys.last_traceback = theirs = _without_ours(trace)
+    error = error.with_traceback(theirs)
+    if hook is _MISSING:
+        del sys.excepthook
+        _write("sys.excepthook is missing\n")
+        sys.__excepthook__(kind, error, theirs)
+        return
+    sys.excepthook = hook
+    try:
+        hook(kind, error, theirs)
+    except SystemExit:
+        raise
+    except BaseException as failed:
+        _write("Error in sys.excepthook:\n")
+        below = failed.__traceback__ and failed.__traceback__.tb_next
+        sys.__excepthook__(type(failed), failed.with_traceback(below), below)
+        _write("\nOriginal exception was:\n")
+        sys.__excepthook__(kind, error, theirs)
+
+
+def _write(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+    else:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode())
 
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:

@@ -6,7 +6,6 @@ qualified name, and that is what fields, name mangling and visitors need of them
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Final
 from equip.inject.request import CodePath
 from equip.program.declarations import Declaration, MethodDeclaration, ModuleDeclaration
 from equip.program.pyc import running_optimize
-from equip.program.tree import module_name
+from equip.program.tree import script_names
 
 _LOCALS: Final = "<locals>"
 
@@ -72,8 +71,7 @@ def names_of_loaded(name: str) -> tuple[str, ...]:
         return name, str(spec.name)
     if not isinstance(file, str):
         return (name,)
-    path = os.path.abspath(file)
-    return name, module_name(path, os.path.dirname(path)) or os.path.basename(path)
+    return name, *script_names(file)
 
 
 def outline(codes: Iterable[CodeType]) -> Outline:

@@ -23,6 +23,8 @@ from equip.program.declarations import ModuleDeclaration
 
 _serial: Final = itertools.count()
 _Import = tuple[dict[str, Any], str]
+LeavesOut = Callable[[tuple[str, ...], str, tuple[Callable[..., Any], ...]], bool]
+"""Whether functions are to stay as they are, for the snippets and callables put into them, and their package."""
 
 
 @runtime_checkable
@@ -43,12 +45,14 @@ class Patch:
     It stays until ``undo`` is called, also when nobody refers to it.
     """
 
-    def __init__(self, visitors: Sequence[Visitor], functions: Sequence[FunctionType]) -> None:
+    def __init__(
+        self, visitors: Sequence[Visitor], functions: Sequence[FunctionType], leaves_out: LeavesOut | None = None
+    ) -> None:
         self._timers: dict[live.Layer, threading.Timer | None] = {}
         self.changed = 0
         """How many function objects it has changed."""
         with live.lock:
-            self._apply(visitors, functions)
+            self._apply(visitors, functions, leaves_out)
 
     @property
     def active(self) -> bool:
@@ -71,13 +75,18 @@ class Patch:
     def __repr__(self) -> str:
         return f"<Patch of {self.changed} functions{'' if self.active else ', undone'}>"
 
-    def _apply(self, visitors: Sequence[Visitor], functions: Sequence[FunctionType]) -> None:
+    def _apply(
+        self, visitors: Sequence[Visitor], functions: Sequence[FunctionType], leaves_out: LeavesOut | None
+    ) -> None:
         groups = _grouped(functions)
         asked = [_Asked(visitor, self) for visitor in visitors]
         try:
             for one in asked:
                 for group in groups:
                     one.ask(group)
+            if leaves_out is not None and any(leaves_out(*one) for each in asked for one in each.brought):
+                _remove([one.layer for one in asked])
+                return
             sites = dict.fromkeys(site for one in asked for site in one.layer.sites)
             for site in sites:
                 site.wanted()  # A mistake in a snippet is heard of before an import is run.
@@ -205,6 +214,7 @@ class _Asked:
         self.visitor = visitor
         self.layer = live.Layer({}, visitor)
         self.imports: list[_Import] = []
+        self.brought: list[tuple[tuple[str, ...], str, tuple[Callable[..., Any], ...]]] = []
         self._gates: dict[str, object] = {}
         self._spent = _spender(patch, self.layer)
         if isinstance(visitor, Gated):
@@ -224,6 +234,8 @@ class _Asked:
             plan = run_visitors(module, [self.visitor])
         finally:
             lent.reset(token)
+        sources = tuple(one.source for insertions in plan.values() for one in insertions)
+        self.brought.append((sources, str(group.namespace.get("__package__") or ""), tuple(callables)))
         holder = live.Holder(callables, self._gates)
         lost: set[JoinPoint] = set()
         for path, insertions in plan.items():

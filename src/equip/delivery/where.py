@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import glob
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -35,7 +37,8 @@ def is_module_glob(text: str) -> bool:
 class Where:
     """A place that was parsed, and what it was compared with. Not to be made but by ``parse_where``.
 
-    Either ``module`` or ``file`` (globs), and either ``qualname`` (a glob) or ``line``.
+    Either ``module`` or ``file`` (globs), and either ``qualname`` (a glob) or ``line``. ``real`` is the path, without
+    links in it, of a file that is meant itself.
     """
 
     text: str
@@ -46,10 +49,11 @@ class Where:
     matched: int = 0
     modules: set[str] = field(default_factory=set)
     near: set[str] = field(default_factory=set)
+    real: str = ""
 
     def fresh(self) -> Where:
         """The same place, compared with nothing yet."""
-        return Where(self.text, self.module, self.file, self.qualname, self.line)
+        return Where(self.text, self.module, self.file, self.qualname, self.line, real=self.real)
 
     def find(self, module: ModuleDeclaration) -> Iterator[Declaration]:
         """The declarations in ``module`` that this means. Remembers what it saw, for ``complaint``."""
@@ -65,8 +69,12 @@ class Where:
     def _is_meant(self, name: str) -> bool:
         """Whether a module is meant, by its path or its name."""
         if self.file:
-            path, glob = name.replace("\\", "/"), self.file.replace("\\", "/")
-            return fnmatchcase(path, glob) or fnmatchcase(path, f"*/{glob}")
+            is_whole = os.path.isabs(self.file)
+            path = (os.path.abspath(name) if is_whole else name).replace("\\", "/")
+            wanted = self.file.replace("\\", "/")
+            if fnmatchcase(path, wanted) or (not is_whole and fnmatchcase(path, f"*/{wanted}")):
+                return True
+            return bool(self.real) and os.path.realpath(name) == self.real
         return matches_module(self.module, name)
 
     def _named(self, module: ModuleDeclaration) -> Iterator[Declaration]:
@@ -152,6 +160,18 @@ def _closest(wanted: str, names: Iterable[str]) -> list[str]:
     return [tails[one] for one in difflib.get_close_matches(tail, list(tails), _SHOWN, 0.5)]
 
 
+def _as_file(path: str) -> tuple[str, str]:
+    """A glob of files, and the file that is meant itself, if there is one. With a `.` or `..` in it, it is one here."""
+    begins_here = not {".", ".."}.isdisjoint(re.split(r"[/\\]", path))
+    if not begins_here and not os.path.isabs(path):
+        return path, ""
+    whole = os.path.abspath(path)
+    if os.path.isfile(whole):
+        return glob.escape(whole), os.path.realpath(whole)
+    here = "" if os.path.isabs(path) else glob.escape(os.getcwd()) + os.sep
+    return os.path.normpath(here + path), ""
+
+
 def parse_where(text: object, *, lines: bool) -> Where:
     """Parse the place of a function, or (``lines``) of a line. Raises ``ProbeError``."""
     example = _LINE_EXAMPLE if lines else _EXAMPLE
@@ -165,7 +185,8 @@ def parse_where(text: object, *, lines: bool) -> Where:
         raise ProbeError(f"where {text!r} has nothing {'behind' if left else 'before'} the colon: {example}")
     found = Where(text)
     if left.endswith(".py") or "/" in left or "\\" in left:
-        found.file = left
+        found.file, found.real = _as_file(left)
+        found.text = f"{found.file}:{right}"
     elif _MODULE.fullmatch(left):
         found.module = left
     else:

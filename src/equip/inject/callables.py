@@ -22,6 +22,10 @@ lent: ContextVar[list[Callable[..., Any]] | None] = ContextVar("equip_lent", def
 """Where callables go instead while somebody collects them, who then puts them in the place of ``_equip_lent[N]``."""
 
 
+called: ContextVar[list[Callable[..., Any]] | None] = ContextVar("equip_called", default=None)
+"""The callables that snippets call, while somebody wants to know."""
+
+
 class Call(NamedTuple):
     """The import that reaches a callable, and the snippet that calls it."""
 
@@ -32,6 +36,9 @@ class Call(NamedTuple):
 def call_of(function: Callable[..., Any], *, in_memory: bool) -> Call:
     """How code calls ``function``. Raises ``SnippetError`` if a parameter is no field, or no import reaches it."""
     arguments = ", ".join(_arguments(function))
+    noted = called.get()
+    if noted is not None:
+        noted.append(function)
     if in_memory:
         collected = lent.get()
         if collected is not None:
@@ -48,6 +55,11 @@ def call_of(function: Callable[..., Any], *, in_memory: bool) -> Call:
     outer, _, rest = name.partition(".")
     alias = f"_equip_{module.replace('.', '_')}_{outer}"
     return Call(f"from {module} import {outer} as {alias}", f"{'.'.join(filter(None, (alias, rest)))}({arguments})")
+
+
+def is_call_import(source: str) -> bool:
+    """Whether a snippet is the import that reaches a callable."""
+    return source.startswith("from ") and " as _equip_" in source
 
 
 def _arguments(function: Callable[..., Any]) -> list[str]:

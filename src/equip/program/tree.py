@@ -5,9 +5,10 @@ The order is stable: paths as given, folders before their contents in the order 
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +28,7 @@ class ModuleFile:
 
     ``source`` is None where there is only the compiled file. ``optimize`` is the level that the compiled file is
     of. ``named`` says that the file itself was asked for, not a folder around it. ``aliases`` are names that it has
-    where the folders around it are taken for namespace packages. Paths are absolute.
+    if the folders around it are packages, or none, other than they look (``namespace_names``). Paths are absolute.
     """
 
     source: str | None
@@ -82,6 +83,7 @@ class _Search:
         self.passed: dict[str, Passed] = {}
         self.seen_folders: set[tuple[int, int]] = set()
         self.folders: list[str] = []
+        self.is_package = functools.cache(_is_package)
 
     def add(self, path: str) -> None:
         if os.path.isdir(path):
@@ -149,8 +151,7 @@ class _Search:
                 self._add_pyc(path, root, pyc.running_optimize())
 
     def _add_source(self, path: str, root: str, named: bool = False) -> None:
-        name = module_name(path, root)
-        aliases = namespace_names(path, root, name)
+        name, aliases = self._names(path, root)
         for level in self.levels:
             try:
                 compiled = pyc.cache_path(path, level)
@@ -160,8 +161,12 @@ class _Search:
             self.modules.setdefault(compiled, ModuleFile(path, compiled, name, level, named, aliases))
 
     def _add_pyc(self, path: str, root: str, level: int) -> None:
-        name = module_name(path, root)
-        self.modules.setdefault(path, ModuleFile(None, path, name, level, aliases=namespace_names(path, root, name)))
+        name, aliases = self._names(path, root)
+        self.modules.setdefault(path, ModuleFile(None, path, name, level, aliases=aliases))
+
+    def _names(self, path: str, root: str) -> tuple[str, tuple[str, ...]]:
+        name = module_name(path, root, self.is_package)
+        return name, namespace_names(path, root, name, self.is_package)
 
     def _add_named_pyc(self, path: str) -> None:
         """A compiled file that was named: in a cache folder it stands for its source."""
@@ -175,8 +180,8 @@ class _Search:
         elif source is None:
             self._pass(path, "its source is gone, or it is of another Python: this Python never loads it", fault=True)
         else:
-            level = level_of(path)
-            self.modules.setdefault(path, ModuleFile(source, path, module_name(source, os.path.dirname(source)), level))
+            name, aliases = self._names(source, os.path.dirname(source))
+            self.modules.setdefault(path, ModuleFile(source, path, name, level_of(path), aliases=aliases))
 
 
 def find_source(cached: str) -> str | None:
@@ -218,23 +223,43 @@ def level_of(cached: str) -> int:
 # -- module names ---------------------------------------------------------------------------------
 
 
-def module_name(path: str, root: str) -> str:
-    """What the module in ``path`` is imported as.
+def module_name(path: str, root: str, is_package: Callable[[str], bool] | None = None) -> str:
+    """What the module in ``path`` is imported as. ``is_package`` says whether a folder has an ``__init__``.
 
-    The packages around it (folders with an ``__init__``) give the name. Below ``site-packages`` and below a
-    ``root`` folder that is no package itself, folders without ``__init__`` count as namespace packages.
+    The packages around it give the name; a folder without ``__init__`` inside a package is part of it. Below
+    ``site-packages``, and below a ``root`` folder that is in no package, folders without ``__init__`` count as
+    namespace packages.
     """
-    folder, stem = os.path.dirname(path), os.path.basename(path).rpartition(".")[0]
-    top, parts = folder, [] if stem == "__init__" else [stem]
-    while _is_package(top) and os.path.dirname(top) != top:
-        parts.insert(0, os.path.basename(top))
-        top = os.path.dirname(top)
-    namespace = _namespace(top, root, regular=top != folder)
-    return ".".join([*namespace, *parts]) or stem
+    folder, stem = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
+    top, packages = _packages_around(folder, is_package or _is_package)
+    namespace = _namespace(top, root, regular=bool(packages))
+    return ".".join([*namespace, *packages, *([] if stem == "__init__" else [stem])]) or stem
+
+
+def script_names(path: str) -> tuple[str, ...]:
+    """What a script is called: as a module, and as one that is looked for in its own folder, as it is when it runs."""
+    path = os.path.abspath(path)
+    name = module_name(path, os.path.dirname(path))
+    return tuple(dict.fromkeys((name, os.path.splitext(os.path.basename(path))[0])))
+
+
+def _packages_around(folder: str, is_package: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """The names of the folders from the outermost package down to ``folder``, and the folder around them."""
+    top, packages, between = folder, list[str](), list[str]()
+    parent, name = os.path.split(folder)
+    while name:
+        between.insert(0, name)
+        if is_package(folder):
+            top, packages, between = parent, [*between, *packages], []
+        elif not name.isidentifier():
+            break
+        folder = parent
+        parent, name = os.path.split(folder)
+    return top, packages
 
 
 def _namespace(top: str, root: str, regular: bool) -> list[str]:
-    """The names of the folders without ``__init__`` above ``top`` that are packages nevertheless."""
+    """The names of the folders above ``top`` that are namespace packages."""
     folders = top.split(os.sep)
     for installed in _INSTALLED:
         if installed in folders:
@@ -246,15 +271,61 @@ def _namespace(top: str, root: str, regular: bool) -> list[str]:
     return below if all(name.isidentifier() for name in below) else []
 
 
-def namespace_names(path: str, root: str, name: str) -> tuple[str, ...]:
-    """What else than ``name`` the module can be imported as if ``root``, or a folder below, is a namespace package."""
-    parts = os.path.relpath(path.rpartition(".")[0], os.path.dirname(root)).split(os.sep)
-    if parts[-1] == "__init__":
-        parts.pop()
-    if not all(part.isidentifier() for part in parts):
-        return ()
-    found = (".".join(parts[start:]) for start in range(min(2, len(parts))))
-    return tuple(one for one in found if one and one != name)
+def namespace_names(
+    path: str, root: str, name: str, is_package: Callable[[str], bool] | None = None
+) -> tuple[str, ...]:
+    """What else than ``name`` the module can be imported as.
+
+    That is as if ``root``, or a folder below, is a namespace package; and as if what is around the folders with an
+    ``__init__`` nearest to it is where modules are looked for.
+    """
+    found = []
+    parts = _parts(os.path.relpath(path, os.path.dirname(root)))
+    if all(part.isidentifier() for part in parts):
+        found += [".".join(parts[start:]) for start in range(min(2, len(parts)))]
+    folder, nearest = os.path.dirname(path), _parts(os.path.basename(path))
+    while (is_package or _is_package)(folder) and os.path.basename(folder):
+        nearest.insert(0, os.path.basename(folder))
+        folder = os.path.dirname(folder)
+    if folder != os.path.dirname(path):
+        found.append(".".join(nearest))
+    return tuple(one for one in dict.fromkeys(found) if one and one != name)
+
+
+def longer_and_shorter_names(file: ModuleFile) -> tuple[list[str], list[str]]:
+    """What else a module may be imported as, if modules are looked for further up, or further down, than its name says.
+
+    Further down is below folders that are no packages, and where its aliases begin.
+    """
+    longer: list[str] = []
+    shorter: list[str] = []
+    own = file.module_name.count(".") + 1
+    parts = _parts(file.path)
+    for count in range(1, len(parts)):
+        if not parts[-count].isidentifier():
+            break
+        name = ".".join(parts[-count:])
+        if count > own:
+            longer.append(name)
+        elif count < own and (name in file.aliases or not _is_package(os.sep.join(parts[:-count]))):
+            shorter.append(name)
+    return longer, shorter
+
+
+def is_installed(path: str) -> bool:
+    """Whether a path is where libraries are installed."""
+    return any(installed in path.split(os.sep) for installed in _INSTALLED)
+
+
+def stem_of(path: str) -> str:
+    """The file of a module without suffix, the folder of a package."""
+    return os.sep.join(_parts(path))
+
+
+def _parts(path: str) -> list[str]:
+    """The parts of a path that can be those of a module's name."""
+    parts = path.rpartition(".")[0].split(os.sep)
+    return parts[:-1] if parts[-1] == "__init__" else parts
 
 
 def _is_package(folder: str) -> bool:

@@ -31,6 +31,20 @@ ENDS = {
     "syntax": "print(1\n",
     "interrupt": "raise KeyboardInterrupt",
     "own excepthook": "import sys\nsys.excepthook = lambda *e: print(e[0], e[2].tb_frame.f_code.co_name)\n1 / 0",
+    "excepthook raises": "import sys\ndef hook(*e):\n    {}['x']\nsys.excepthook = hook\n1 / 0",
+    "excepthook raises from": "import sys\ndef hook(_, e, t):\n    raise OSError from e\nsys.excepthook = hook\n1 / 0",
+    "excepthook exits": "import sys\nsys.excepthook = lambda *e: sys.exit('bye')\n1 / 0",
+    "excepthook is none": "import sys\nsys.excepthook = None\n1 / 0",
+    "no excepthook": "import sys\ndel sys.excepthook\n1 / 0",
+    "excepthook in its place": """
+import sys, traceback
+def hook(*e):
+    print(sys.excepthook is hook, e[2] is sys.last_traceback, e[1] is sys.last_value)
+    traceback.print_tb(sys.last_traceback)
+sys.excepthook = hook
+1 / 0
+""",
+    "excepthook and no stderr": "import sys\nsys.stderr = sys.excepthook = None\n1 / 0",
     "atexit": "import atexit\natexit.register(print, 'bye')\n1 / 0",
     "thread": "import threading as t, time\nt.Thread(target=lambda: (time.sleep(.2), print('late'))).start()\nprint(1)",
     "group": "raise ExceptionGroup('several', [ValueError(1), TypeError(2)])",
@@ -99,10 +113,63 @@ def test_a_folder_and_an_archive(folder: Path, python: Run, equip: Run) -> None:
         assert equip("run", *probes, path, "x") == Ended(0, "in f\nin other\n" + plain.out, "")
 
 
+PLACES = """
+import os, sys
+print(sys.path[0], sys.argv, globals().get("__cached__", "none"), __file__, __spec__.origin, __spec__.cached)
+print(sys._getframe().f_code.co_filename, __package__, __loader__.get_filename("__main__"))
+os.chdir("/")
+import other
+print(other.__file__, other.__spec__.cached, other.f())
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-P",)])
+def test_a_folder_and_an_archive_by_relative_paths(
+    folder: Path, python: Run, equip: Run, options: tuple[str, ...]
+) -> None:
+    """They are found when the program has gone to another folder, too."""
+    for name in ("inside", "empty"):
+        (folder / name).mkdir()
+    (folder / "inside" / "__main__.py").write_text(PLACES)
+    (folder / "inside" / "other.py").write_text("def f(): return 'other'")
+    subprocess.run([sys.executable, "-m", "zipapp", "inside", "-o", "program.pyz"], cwd=folder, check=True)
+    os.symlink(folder / "inside", folder / "link")
+    for path in ("inside", "./inside", "inside/", "link", "empty", "program.pyz", "./shop/../program.pyz", "."):
+        ran = python(*options, "-m", "equip", "run", path, "x")
+        same(ran, python(*options, path, "x"))
+        assert ("ZeroDivisionError" in ran.err) == (path not in ("empty", "."))
+    assert "in other" in equip("run", "--before", "other:f", "print('in other')", "program.pyz").lines
+
+
 @pytest.mark.parametrize("name", list(ENDS))
 def test_how_it_ends(folder: Path, python: Run, equip: Run, name: str) -> None:
     (folder / "ends.py").write_text(ENDS[name])
     same(equip("run", "ends.py"), python("ends.py"))
+
+
+NO_TEXT = {
+    "null": b"x = 1\nprint('\0')\n",
+    "null first": b"\0",
+    "null in an encoding": b"# coding: latin-1\nx = '\xe9'\n\n  \0x\n",
+    "no utf-8": b"#!/usr/bin/env python\n'\xff'\n",
+    "no utf-8 in a comment": b"# caf\xe9\nprint(1)\n",
+    "utf-16": "print(1)".encode("utf-16"),
+    "no utf-8 though declared": b"# coding: utf-8\nprint('\xff')\n",
+    "no utf-8 though marked": b"\xef\xbb\xbfprint('\xff')\n",
+    "another encoding": b"\n# vim: set fileencoding=latin-1 :\nprint(ascii('\xe9'))\n",
+    "no encoding": b"# coding: nosuch\nprint(1)\n",
+    "another mark": b"\xef\xbb\xbf# coding: latin-1\n",
+    "lines": b"print(1)\rprint(2)\r\nprint(\n",
+    "too deep": b"x = " + b"-" * 200_000 + b"1\n",
+}
+
+
+@pytest.mark.parametrize("name", list(NO_TEXT))
+def test_a_source_that_is_no_text(folder: Path, python: Run, equip: Run, name: str) -> None:
+    """The interpreter reads it in another way than ``compile`` does."""
+    (folder / "source.py").write_bytes(NO_TEXT[name])
+    same(equip("run", "source.py"), python("source.py"))
 
 
 @pytest.mark.parametrize("name", ["by itself", "status", "exception", "thread"])
@@ -128,9 +195,41 @@ def test_a_module_goes_by_both_names(equip: Run, name: str) -> None:
     assert equip("run", "--before", f"{name}:main", "print('M')", "app.py", "0") == Ended(0, "M\n", "")
 
 
+def test_a_script_inside_a_package(folder: Path, python: Run, equip: Run) -> None:
+    """Its folder need not be a package itself."""
+    (folder / "shop" / "scripts").mkdir()
+    for place, name in (("shop", "shop.tool"), ("shop/scripts", "shop.scripts.tool")):
+        (folder / place / "tool.py").write_text("def f(): return __name__\nprint(f())\n")
+        for one in (name, "tool", "__main__"):
+            assert equip("run", "--before", f"{one}:f", "print('f')", f"{place}/tool.py").lines == ["f", "__main__"]
+        (folder / place / "tool").write_text("def f(): return __name__\nprint(f())\n")
+        assert equip("run", "--before", f"{name}:f", "print('f')", f"{place}/tool").lines == ["f", "__main__"]
+
+
 def test_lines(equip: Run) -> None:
     assert equip("run", "--on-line", "app.py:7", "print(i)", "app.py", "2") == Ended(2, "0\n1\n", "")
     assert equip("run", "--on-line", "shop/cart.py:7", "print(item)", "app.py", "2").out == "1\n"
+
+
+def test_lines_of_a_file_that_is_here(folder: Path, equip: Run) -> None:
+    """And of no other of that name; wherever the program, or a process that it starts, goes."""
+    for file in ("./app.py", "shop/../app.py", folder / "app.py"):
+        for script in ("app.py", "./app.py", folder / "app.py"):
+            assert equip("run", "--on-line", f"{file}:7", "print(i)", script, "2") == Ended(2, "0\n1\n", "")
+    probe = ("--on-line", "./app.py:7", "print(i)")
+    (folder / "away").mkdir()
+    (folder / "away" / "start.py").write_text(
+        f"import os, sys\nsys.path.append({str(folder)!r})\nos.chdir('/')\nimport app\napp.main(1)\n"
+    )
+    assert equip("run", *probe, "away/start.py").lines == ["0"]
+    (folder / "parent.py").write_text(
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'start.py'], cwd='away')\n"
+    )
+    assert equip("run", "--children", *probe, "parent.py") == Ended(0, "0\n", "")
+    (folder / "away" / "app.py").write_text((folder / "app.py").read_text())
+    other = equip("run", *probe, "away/app.py", "1")
+    assert other.out == ""
+    assert "no file" in other.err
 
 
 FINDER = """
@@ -204,6 +303,13 @@ def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
     assert "call dedent" in equip("run", "--use", "visitors.py:Calls", "--include", "textwrap", "uses.py").lines
 
 
+def test_a_visitor_of_ones_own_that_exits(folder: Path, equip: Run) -> None:
+    (folder / "own.py").write_text("import sys\nsys.exit(0)\n")
+    for children in ((), ("--children",)):
+        found = equip("run", *children, "--use", "own.py:X", "app.py", "1")
+        assert found == Ended(2, "", f"equip: {folder / 'own.py'}, line 2: SystemExit: 0\n")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -212,11 +318,17 @@ def test_a_visitor_of_ones_own(folder: Path, equip: Run) -> None:
         ("class X:\n    def __init__(self, n): pass", "own.py:X: cannot be made without arguments: "),
         ("class X:\n    def __init__(self): 1 / 0", "own.py, line 2: ZeroDivisionError: "),
         ("import equip\nclass X(equip.MethodVisitor):\n  def visit(self, d): 1 / 0", "own.py, line 3: ZeroDivision"),
+        ("import sys\nsys.exit(3)", "own.py, line 2: SystemExit: 3"),
+        ("import sys\nsys.exit()", "own.py, line 2: SystemExit\n"),
+        ("import equip\nclass X(equip.MethodVisitor):\n  def visit(self, d): exit('no')", "line 3: SystemExit: no"),
     ],
 )
-def test_a_broken_visitor_of_ones_own(folder: Path, equip: Run, source: str, message: str) -> None:
+@pytest.mark.parametrize("command", [["dis", "app.py"], ["instrument", "app.py"]])
+def test_a_broken_visitor_of_ones_own(
+    folder: Path, equip: Run, command: list[str], source: str, message: str
+) -> None:
     (folder / "own.py").write_text(source + "\n")
-    found = equip("dis", "--use", "own.py:X", "app.py")
+    found = equip(command[0], "--use", "own.py:X", *command[1:])
     assert (found.status, found.out) == (2, "")
     assert found.err.startswith("equip: ")
     assert message in found.err
@@ -226,7 +338,7 @@ def test_a_broken_visitor_of_ones_own(folder: Path, equip: Run, source: str, mes
 def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
     (folder / "uses.py").write_text("import os, json\nprint(json.loads('[1]'), os.path.basename('a/b'))\n")
     probes = ("--before", "json:loads", "print('loads')", "--before", "posixpath:basename", "print('base')")
-    assert equip("run", *probes, "--limit", "2", "uses.py").lines[-3:] == ["loads", "base", "[1] b"]
+    assert equip("run", *probes, "--limit", "50", "uses.py").lines[-3:] == ["loads", "base", "[1] b"]
 
 
 @pytest.mark.parametrize(

@@ -506,6 +506,62 @@ def test_what_snippets_import_is_instrumented_when_told(tmp_path: Path) -> None:
     assert "RecursionError" in start(shop)
 
 
+LOGGED = {
+    "ns/shop/prices.py": "def total(x): return x\n",
+    "ns/shop/log.py": "from . import show\ndef note(x):\n    show.show(x)\n",
+    "ns/shop/show.py": "def show(x):\n    import ns.shop.deep as deep\n    deep.out(x)\n",
+    "ns/shop/deep.py": "def out(x): print('note', x)\n",
+    "start.py": "from ns.shop.prices import total\nprint(total(3))\n",
+}
+
+
+@pytest.mark.parametrize("package", ["", "ns", "ns/shop"])
+@pytest.mark.parametrize("given", ["", "ns", "ns/shop", "ns/shop/*.py"])
+@pytest.mark.parametrize(
+    "snippet", ["import ns.shop.log; ns.shop.log.note(x)", "from ns.shop import log; log.note(x)",
+                "from .log import note; note(x)"]
+)  # fmt: skip
+def test_what_snippets_import_is_spared_in_folders_without_init(
+    tmp_path: Path, package: str, given: str, snippet: str
+) -> None:
+    """Whatever of the tree is given, and whichever folder is a package."""
+    write_tree(tmp_path, LOGGED | ({f"{package}/__init__.py": ""} if package else {}))
+    paths = sorted(tmp_path.glob(given)) if "*" in given else [tmp_path / given]
+    report = equip.Instrumentation(paths).apply(equip.before("*:*", snippet), rewrite=True)
+    assert {os.path.basename(one.path) for one in report.skipped} == {"log.py", "show.py", "deep.py"}
+    assert run("start.py", cwd=tmp_path) == "note 3\n3\n"
+
+
+def test_what_is_looked_for_below_the_tree_is_spared(tmp_path: Path) -> None:
+    write_tree(tmp_path, {f"src/{name}": text for name, text in LOGGED.items()})
+    report = instrument(tmp_path, equip.before("*:*", "import ns.shop.log; ns.shop.log.note(x)"))
+    assert {os.path.basename(one.path) for one in report.skipped} == {"log.py", "show.py", "deep.py"}
+    assert run("src/start.py", cwd=tmp_path) == "note 3\n3\n"
+
+
+def test_only_what_is_imported_is_spared(tmp_path: Path) -> None:
+    """Neither a module of the same name in another folder, nor one of a package that has the name of a library's."""
+    tree = {"a/log.py": "def f(): pass\n", "b/log.py": "def f(): pass\n", "shop/logging.py": "def f(): pass\n"}
+    write_tree(tmp_path, tree | {"shop/__init__.py": ""})
+    for paths in (["a", "b", "shop"], [""]):
+        instrumentation = equip.Instrumentation([tmp_path / path for path in paths])
+        report = instrumentation.apply(equip.before("*:f", "import a.log, logging"))
+        assert [one.path for one in report.skipped] == [str(tmp_path / "a" / "log.py")]
+        assert len(report.instrumented) == 2
+
+
+def test_what_the_module_of_a_callable_imports_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though that module is not in the tree."""
+    write_tree(tmp_path, LOGGED | {"log_tools.py": "from ns.shop.log import note\ndef log(arg0): note(arg0)\n"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tools = importlib.import_module("log_tools")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ns"]:
+        monkeypatch.delitem(sys.modules, name)
+    report = instrument(tmp_path / "ns", equip.before("*:*", tools.log))
+    assert {os.path.basename(one.path) for one in report.skipped} == {"log.py", "show.py", "deep.py"}
+    assert run("start.py", cwd=tmp_path) == "note 3\n3\n"
+
+
 # -- notes ----------------------------------------------------------------------------------------
 
 

@@ -251,6 +251,103 @@ def test_what_snippets_import_is_left_alone(shop: Path) -> None:
         assert run(shop, program) == ["log low top", "log low Cart.__init__"] * 2
 
 
+LOGGED = {
+    "prices.py": "import shop.deep\ndef total(x):\n    shop.deep.out(x)\n    return x\n",
+    "note.py": "def note(x):\n    from shop import show\n    show.show(x)\n",
+    "show.py": "from .deep import out\ndef show(x):\n    out(x)\n",
+    "deep.py": "def out(x): print('out', x)\n",
+}
+
+
+@pytest.mark.parametrize("package", [True, False])
+@pytest.mark.parametrize("loaded", ["", "shop.prices, shop.note"])
+@pytest.mark.parametrize(
+    "visitor",
+    [
+        "equip.before('shop.*:*', 'import shop.note; shop.note.note(x)')",
+        "equip.before('shop.*:*', 'from .note import note; note(x)')",
+        "equip.before('shop.*:*', 'from . import note; note.note(x)', limit=100)",
+        "[Notes(), equip.before('nothing:*', 'pass')]",
+    ],
+)
+def test_what_snippets_import_is_left_alone_whenever_it_is_imported(
+    shop: Path, package: bool, loaded: str, visitor: str
+) -> None:
+    """Before the program does, after it, or only when it is called; by a name that is relative, too."""
+    for name, text in LOGGED.items():
+        (shop / "shop" / name).write_text(text)
+    (shop / "shop" / "__init__.py").write_text("")
+    if not package:
+        (shop / "shop" / "__init__.py").unlink()
+    program = f"""
+        class Notes(equip.MethodVisitor):
+            def visit(self, decl):
+                equip.SimpleRewriter(decl).insert_import("from shop import note as n").insert_before("n.note({{arg0}})")
+
+        import {loaded or "sys"}
+        hook = equip.install({visitor}, "shop.*", patch_loaded=True)
+        import shop.prices, shop.note
+        shop.prices.total(3)
+        print(hook.instrumented)
+        hook.uninstall()
+    """
+    for _ in range(2):
+        found = [line for line in run(shop, program) if "Warning" not in line and not line.startswith("  ")]
+        assert found == ["out 3", "out 3", "['shop.prices']"]
+
+
+CALLABLES = """
+    import shop.prices
+    from shop.show import show
+    def local(x): show(x)
+    def log(arg0): local(arg0)
+    class Log:
+        def log(self, arg0): self.show(arg0)
+        def show(self, x): show(x)
+    method = Log().log
+    def make():
+        import functools
+        kept = functools.partial(local)
+        return lambda arg0: kept(arg0)
+    made = make()
+"""
+
+
+@pytest.mark.parametrize("name", ["log", "method", "made"])
+@pytest.mark.parametrize("include", ["shop.*", "*"])
+def test_what_callables_use_is_left_alone(shop: Path, name: str, include: str) -> None:
+    """But not all that their module imports: it may be the one that starts the program."""
+    for path, text in LOGGED.items():
+        (shop / "shop" / path).write_text(text)
+    (shop / "tools.py").write_text(textwrap.dedent(CALLABLES))
+    program = f"""
+        import tools
+        hook = equip.install(equip.before("*.prices:*", tools.{name}), {include!r}, patch_loaded=True)
+        also = equip.install(equip.before("*:out", tools.{name}), {include!r}, patch_loaded=True)
+        shop.prices.total(3)
+        print(hook.instrumented)
+        hook.uninstall(), also.uninstall()
+    """
+    found = run(shop, "import shop.prices" + textwrap.dedent(program))
+    assert [line for line in found if "Warning" not in line and not line.startswith("  ")] == [
+        "out 3", "out 3", "['shop.prices']"
+    ]  # fmt: skip
+
+
+def test_what_an_import_statement_runs_is_left_alone(shop: Path) -> None:
+    """Unless it is named."""
+    (shop / "late.py").write_text("def f(): pass\n")
+    program = """
+        hook = equip.install(equip.before("*:*", "from json import dumps; import late"), "*", patch_loaded=True)
+        print("json.encoder" in hook.instrumented, "importlib._bootstrap" in hook.instrumented)
+        hook.uninstall()
+        probe = equip.before("importlib._bootstrap:_find_spec", "import sys; sys.stdout.write('find ')")
+        with equip.install(probe, "importlib._bootstrap", patch_loaded=True):
+            import shop.cart
+    """
+    assert run(shop, "import json" + textwrap.dedent(program)) == ["False False", "find find "]
+
+
 def test_a_module_that_cannot_be_instrumented(shop: Path) -> None:
     program = """
         hook = equip.install(equip.before("shop.*:Cart.add", "yield 1"), "shop.*")

@@ -79,7 +79,8 @@ def test_a_named_cache_file_stands_for_its_source(tmp_path: Path) -> None:
     make(tmp_path, "a.py", f"__pycache__/a.{TAG}.opt-1.pyc", f"__pycache__/b.{TAG}.pyc", "__pycache__/a.cpython-99.pyc")
     cache = tmp_path / "__pycache__"
     (found,) = find_modules(cache / f"a.{TAG}.opt-1.pyc").modules
-    assert found == ModuleFile(str(tmp_path / "a.py"), str(cache / f"a.{TAG}.opt-1.pyc"), "a", 1)
+    aliases = (f"{tmp_path.name}.a",)
+    assert found == ModuleFile(str(tmp_path / "a.py"), str(cache / f"a.{TAG}.opt-1.pyc"), "a", 1, aliases=aliases)
     assert "source is gone" in reasons(cache / f"b.{TAG}.pyc")[f"b.{TAG}.pyc"]
     assert "another Python" in reasons(cache / "a.cpython-99.pyc")["a.cpython-99.pyc"]
 
@@ -120,12 +121,41 @@ def test_links_do_not_loop_and_real_folders_give_the_name(tmp_path: Path) -> Non
         ("site-packages/ns/deep/p/m.py", "site-packages", "ns.deep.p.m"),
         ("site-packages/ns/deep/p/__init__.py", "site-packages/ns/deep/p", "ns.deep.p"),
         ("free/src/p/q.py", "free", "p.q"),
+        ("p/ns/m.py", ".", "p.ns.m"),
+        ("p/ns/m.py", "p", "p.ns.m"),
+        ("p/ns/m.py", "p/ns", "p.ns.m"),
+        ("p/ns/deep/m.py", "p/ns", "p.ns.deep.m"),
+        ("p/ns/r/m.py", "p/ns", "p.ns.r.m"),
+        ("p/ns/r/__init__.py", ".", "p.ns.r"),
+        ("p/not-a-name/m.py", "p", "m"),
+        ("p/not-a-name/r/m.py", "p", "r.m"),
     ],
 )
 def test_module_names(tmp_path: Path, path: str, root: str, expected: str) -> None:
     make(tmp_path, "p/__init__.py", "p/q/__init__.py", "site-packages/ns/deep/p/__init__.py", "free/src/p/__init__.py")
+    make(tmp_path, "p/ns/r/__init__.py", "p/not-a-name/r/__init__.py")
     make(tmp_path, path)
     assert module_name(str(tmp_path / path), str(tmp_path / root)) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "expected"),
+    [
+        ("p/m.py", "p", {"m"}),
+        ("p/m.py", ".", {"here.p.m"}),
+        ("p/ns/m.py", "p", {"ns.m"}),
+        ("p/ns/m.py", "p/ns", {"ns.m", "m"}),
+        ("p/ns/r/m.py", "p", {"ns.r.m", "r.m"}),
+        ("p/ns/r/m.py", ".", {"here.p.ns.r.m", "r.m"}),
+        ("free/m.py", "free", {"free.m"}),
+        ("not-a-name/m.py", "not-a-name", set()),
+        ("not-a-name/r/m.py", ".", set()),
+    ],
+)
+def test_other_names(tmp_path: Path, path: str, root: str, expected: set[str]) -> None:
+    here = make(tmp_path / "here", "p/__init__.py", "p/ns/r/__init__.py", "not-a-name/r/__init__.py", path)
+    (found,) = (one for one in find_modules(here / root).modules if one.source == str(here / path))
+    assert set(found.aliases) == expected
 
 
 @pytest.mark.parametrize("name", ["quote'd", 'double"d', "new\nline", "{brace}", "x'+exit()+'", "spaced out", "a.b"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import cached_property
-from itertools import chain
 from types import CodeType
 
 from equip import isa
 from equip.analysis.depths import depth_at, stack_depths
 from equip.analysis.regions import Regions
+from equip.analysis.unproven import unproven
 from equip.code import exceptions
 from equip.code.edit import INHERIT, Inherit
 from equip.code.exceptions import Handler
@@ -65,18 +66,18 @@ class Coverage:
         around = self._of_statement(place, covering, line)
         return INHERIT if around is covering else around
 
-    def wakes(self, covered: Handler | Inherit | None) -> bool:
-        """Whether a statement in the range of this handler makes it one that can be reached.
-
-        The compiler left no instruction in its range that it took for one that raises, and so thought that nothing
-        comes there: what it knows about locals does not hold behind it.
-        """
-        return isinstance(covered, Handler) and covered.target in self.waking
-
-    @cached_property
-    def waking(self) -> frozenset[int]:
-        """The handlers that cover nothing, by their code unit."""
-        return frozenset(chain.from_iterable(self._unused.values()))
+    def unproven(self, covered: Iterable[tuple[int, Handler | Inherit | None]]) -> frozenset[str]:
+        """The locals whose loads have to look whether they are bound when statements stand in the range of handlers:
+        by the code units that they go in before."""
+        if not isa.UNCHECKED_LOCALS:
+            return frozenset()
+        added: set[tuple[int, int]] = set()
+        for at, handler in covered:
+            if isinstance(handler, Handler):
+                there = self.at(at)
+                if there is None or there.target != handler.target:
+                    added.add((at, handler.target))
+        return unproven(self.code, self.handlers, added) if added else frozenset()
 
     def of_statement(self, unit: int) -> Handler | None:
         """The handler around a statement before the instruction at ``unit``.

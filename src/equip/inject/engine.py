@@ -34,7 +34,6 @@ from equip.inject.variables import (
     changed_variables,
     own_loads,
     own_returned_values,
-    unbindable,
 )
 
 _OP = isa.OP
@@ -396,8 +395,6 @@ class _Injection:
                 around = coverage.of_statement(place)
                 handled = around is not None and not coverage.is_final(around)
                 covered = coverage.there(at, place) if handlers else INHERIT
-                if coverage.wakes(covered):
-                    self.checked = unbindable(self.code)
                 if at < self.made_at:
                     self._check_unmade(bound, insertion)
                 depth = self._depth_at(place) if exact else 0
@@ -409,6 +406,7 @@ class _Injection:
                     there = self._bound_inside(bound, insertion, dict(inside)) if inside else bound
                     use = uses[key] = self._placed_use(there, insertion, handled, depth, line)
                 found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
+        self.checked = coverage.unproven((edit.at, edit.covered) for _, edit in found)
         found += self._separated()
         found.sort(key=_rank)
         self.edits += [edit for _, edit in found]

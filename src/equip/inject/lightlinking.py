@@ -18,7 +18,7 @@ from equip.inject.light import Light, kind_of, light_for
 from equip.inject.lines import listed
 from equip.inject.request import Insertion
 from equip.inject.target import Target
-from equip.inject.variables import Rewritten, changed_variables, unbindable
+from equip.inject.variables import Rewritten, changed_variables
 
 _made: Callable[..., Job] = tuple.__new__
 """Makes a ``Job`` of a tuple of all its fields, which is what costs least."""
@@ -80,8 +80,9 @@ class LightLinking:
             for use in light.parts[part]
         ]
         rewritten: Rewritten = {}
-        if light.part_of and _wakes(target, [row[3] for row in rows]):
-            edits += changed_variables(code, pools, (), rewritten, unbindable(code))
+        unproven = _unproven(target, [(row[0], row[3]) for row in rows]) if light.part_of else ()
+        if unproven:
+            edits += changed_variables(code, pools, (), rewritten, unproven)
         return link(
             code,
             edits,
@@ -93,12 +94,9 @@ class LightLinking:
         )
 
 
-def _wakes(target: Target, covered: Iterable[Handler | Inherit | None]) -> bool:
-    """Whether statements in the range of these handlers make one of them one that can be reached."""
-    if not target.code.co_exceptiontable:
-        return False
-    coverage = target.coverage
-    return bool(coverage.waking) and any(map(coverage.wakes, covered))
+def _unproven(target: Target, covered: Iterable[tuple[int, Handler | Inherit | None]]) -> Collection[str]:
+    """``Coverage.unproven``, where there are handlers."""
+    return target.coverage.unproven(covered) if target.code.co_exceptiontable else ()
 
 
 def _job(
@@ -111,7 +109,7 @@ def _job(
     job = _job_at_lines(target, images[-1], insertions) if light.is_one_at_lines else None
     if job is None:
         job = job_of(target.code, _rows(target, light, insertions), images)
-    if job is not None and _wakes(target, [one.handler for one in job.covered]):
+    if job is not None and job.covered and _unproven(target, [(one.at, one.handler) for one in job.covered]):
         return None
     return job
 

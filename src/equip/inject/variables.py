@@ -13,7 +13,7 @@ from equip import isa
 from equip.analysis.regions import accesses
 from equip.code.edit import Edit
 from equip.code.fragment import Item, Slot, Template, Use
-from equip.code.instruction import Instruction, instructions, parameter_count, slot_names
+from equip.code.instruction import Instruction, instructions, slot_names
 from equip.code.pools import Pools
 
 Rewritten = dict[int, tuple[int, int]]
@@ -36,7 +36,6 @@ _CHECKING: dict[int, int] = {
     for plain in ("LOAD_FAST", "LOAD_FAST_BORROW")
     if plain in isa.OP and isa.UNCHECKED_LOCALS
 }
-_UNBINDING = isa.Scan(isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR"))
 _SLOTTED = isa.Scan(isa.SLOT_OPS | isa.kind("pair"))
 _BORROWING = isa.Scan(frozenset(isa.UNCHECKED_BORROWS))
 
@@ -105,14 +104,6 @@ def _pair(
     items = tuple(Item(single, slot) for single, slot in zip(changed, new, strict=True))
     rewritten.pop(index, None)
     return Edit(index, Use(Template(items, len(items))), removed=1)
-
-
-def unbindable(code: CodeType) -> frozenset[str]:
-    """The locals of which only the compiler knows whether they are bound: all but parameters that stay so."""
-    if not isa.UNCHECKED_LOCALS:
-        return frozenset()
-    stay = 0 if _UNBINDING.occurs(code.co_code[::2]) else parameter_count(code)
-    return frozenset(code.co_varnames[stay:])
 
 
 def cell_prologue(code: CodeType, names: Collection[str]) -> list[Edit]:

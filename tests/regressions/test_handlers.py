@@ -218,3 +218,56 @@ def test_return_is_refused_at_a_line_that_leaves_a_try(name: str) -> None:
     source, lineno = program(BODIES[name])
     with pytest.raises(equip.SnippetError, match="inside a `try`"):
         run(source, AtLine(lineno, "return 5"))
+
+
+MANAGER = """
+class Manager:
+    def __enter__(self): pass
+    def __exit__(self, kind, *_):
+        record(kind.__name__ if kind else None)
+        return True
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*in a 'finally' block:SyntaxWarning")
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("with Manager():\n        pass  # here", ["KeyError", None]),
+        (
+            "with Manager():\n        for _ in ():\n            pass\n        else:\n            pass  # here",
+            ["KeyError", None],
+        ),
+        (
+            "try:\n        try:\n            int('x')\n        except ValueError as x:\n            pass  # here\n"
+            "    except KeyError:\n        return 'x' in locals()",
+            [False],
+        ),
+        (
+            "try:\n        while c:\n            try:\n                break  # here\n            finally:\n"
+            "                record('inner')\n    finally:\n        return 2",
+            ["inner", 2],
+        ),
+        (
+            "try:\n        try:\n            pass\n            try:\n                return 1  # here\n"
+            "            finally:\n                record('inner')\n        finally:\n            return 4\n"
+            "    except ValueError as e:\n        record('outer')",
+            ["inner", 4],
+        ),
+    ],
+)  # fmt: skip
+def test_statement_that_leaves_or_does_nothing_stands_in_what_is_around_it(body: str, expected: list[object]) -> None:
+    # It was outside of its ``with``, of the cleanup of its clause, of its own ``try``: what others are around won.
+    source = f"{MANAGER}\ndef f(c):\n    {body}\nrecord(f(1))\n"
+    line = next(number for number, text in enumerate(source.split("\n"), 1) if "# here" in text)
+
+    class AtLine(equip.MethodVisitor):
+        def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+            if meth_decl.method_name == "f":
+                equip.SimpleRewriter(meth_decl).insert_at_line(line, "raise KeyError")
+
+    code = equip.instrument_code(compile(source, "program.py", "exec"), AtLine())
+    assert equip.check(code) == ()
+    events: list[object] = []
+    exec(code, {"record": events.append})
+    assert events == expected

@@ -68,7 +68,7 @@ def recorded_marks(code: CodeType) -> tuple[tuple[str, int], ...]:
 
 def injected_probes(code: CodeType) -> tuple[str, ...]:
     """The probes that something in ``code``, or in the code nested in it, comes from, each once."""
-    found = dict.fromkeys([probe for probe, _ in recorded_marks(code)])
+    found = dict.fromkeys([pair[0] for pair in recorded_marks(code) if type(pair) is tuple and len(pair) == 2])
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             found.update(dict.fromkeys(injected_probes(constant)))

@@ -307,7 +307,7 @@ def _write(work: _Work) -> None:
     with atomic.locked(os.path.dirname(path)):
         now = pyc.read_file(path)
         if now != before.data:
-            current = record.decode(path, now, find_origin(path, work.file))
+            current = record.decode(path, now, before.source)
             if current.clean_data != before.clean_data:
                 raise PycError(f"{path}: was compiled anew while it was being instrumented: run again")
             work.before = before = current

@@ -25,7 +25,7 @@ from typing import Literal
 from equip.delivery.report import FileReport, Report
 from equip.errors import PycError
 from equip.program import atomic, pyc, record
-from equip.program.tree import Location, ModuleFile, find_compiled, find_origin
+from equip.program.tree import Location, ModuleFile, find_cached_source, find_compiled, find_origin
 
 
 def restore(paths: Location | Iterable[Location]) -> Report:
@@ -68,7 +68,7 @@ def _restore(name: str, file: ModuleFile | None) -> FileReport:
         trailer = record.find_trailer(path, data)
         has_remains = trailer is None and _has_remains(path, data)
     except PycError:
-        original = _find_valid_original(path, file)
+        original = record.find_original(path, find_cached_source(name, file))
         if original is None:
             raise
         record.write_clean(path, original)
@@ -76,7 +76,7 @@ def _restore(name: str, file: ModuleFile | None) -> FileReport:
     if trailer is not None:
         original = _find_original_of(path, trailer)
     elif has_remains:
-        original = _find_valid_original(path, file)
+        original = record.find_original(path, find_cached_source(name, file))
     else:
         return _restore_another(name, path, file, data)
     if original is None:
@@ -87,7 +87,7 @@ def _restore(name: str, file: ModuleFile | None) -> FileReport:
 
 def _restore_missing(name: str, path: str, file: ModuleFile | None) -> FileReport:
     kept_at = record.kept_path(path)
-    if file is not None and file.source is not None:
+    if find_cached_source(name, file) is not None:
         atomic.remove_file(kept_at)
         return _outcome(name, file, "unchanged", "the compiled file is gone; what was kept of it was removed")
     kept = record.find_kept(path)
@@ -110,13 +110,14 @@ def _restore_another(name: str, path: str, file: ModuleFile | None, data: bytes)
     """A file without any of equip's in it: clean as it was, compiled anew, or somebody else's."""
     if not os.path.lexists(record.kept_path(path)):
         return _outcome(name, file, "unchanged", "clean")
-    has_source = find_origin(path, file) is not None
+    has_source = find_origin(name, file) is not None
     kept = _find_kept(path) if has_source else record.find_kept(path)
     if kept is not None and kept.original != data:
         if not has_source:
             raise PycError(f"{path}: {record.describe_replaced(path, kept)}")
-        if pyc.is_foreign(data) and _find_valid_original(path, file) is not None:
-            record.write_clean(path, kept.original)  # It may be damaged, and is what that Python compiles it to.
+        source = find_cached_source(name, file)
+        if pyc.is_foreign(data) and source is not None and record.find_original(path, source) is not None:
+            record.write_clean(path, kept.original)  # It may be damaged, and this is what it is compiled to anew.
             return _outcome(name, file, "restored")
     atomic.remove_file(record.kept_path(path))
     return _outcome(name, file, "unchanged", "already clean; a stale original beside it was removed")
@@ -150,14 +151,3 @@ def _find_original_of(path: str, trailer: record.Trailer) -> bytes | None:
     """The original of a file that says itself which one that is."""
     kept = _find_kept(path)
     return kept.original if kept is not None and record.digest(kept.original) == trailer.original else None
-
-
-def _find_valid_original(path: str, file: ModuleFile | None) -> bytes | None:
-    """The original of a file that says nothing: the one that is kept, unless its source has changed since."""
-    kept = _find_kept(path)
-    if kept is None or file is None or file.source is None:
-        return None if kept is None else kept.original
-    try:
-        return None if pyc.find_staleness(kept.original, file.source) else kept.original
-    except OSError:
-        return None

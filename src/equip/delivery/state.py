@@ -9,7 +9,7 @@ from typing import Literal
 
 from equip.errors import PycError
 from equip.program import atomic, pyc, record
-from equip.program.tree import Location, ModuleFile, find_compiled, find_origin
+from equip.program.tree import Location, ModuleFile, find_cached_source, find_compiled, find_origin
 
 State = Literal["clean", "instrumented", "stale", "not ours"]
 
@@ -54,8 +54,8 @@ def _state_of(path: str, file: ModuleFile | None) -> FileState:
             return FileState(shown, path, "not ours", (), str(error).removeprefix(f"{real}: "))
         if not os.path.lexists(record.kept_path(real)):
             return FileState(shown, path, "clean", (), "not compiled yet")
-        if file is None or file.source is None:
-            return FileState(shown, path, "stale", (), f"the compiled file is gone{record.way_back(real)}")
+        if find_cached_source(path, file) is None:
+            return FileState(shown, path, "stale", (), f"the compiled file is gone{record.way_back(real, None)}")
         return FileState(shown, path, "stale", (), "the compiled file is gone, its original is still kept")
     probes: tuple[record.ProbeRecord, ...] = ()
     try:
@@ -66,9 +66,10 @@ def _state_of(path: str, file: ModuleFile | None) -> FileState:
         if trailer is not None:
             state, reason = _instrumented(changed)
         else:
-            state, probes, reason = _state_without_trailer(real, data, changed, file)
+            state, probes, reason = _state_without_trailer(path, data, changed, file)
     except PycError as error:
-        return FileState(shown, path, "not ours", probes, f"{error}{record.way_back(real)}".removeprefix(f"{real}: "))
+        reason = f"{error}{record.way_back(real, find_cached_source(path, file))}"
+        return FileState(shown, path, "not ours", probes, reason.removeprefix(f"{real}: "))
     return FileState(shown, path, state, probes, reason)
 
 
@@ -77,18 +78,20 @@ def _instrumented(changed: str | None) -> tuple[State, str]:
 
 
 def _state_without_trailer(
-    path: str, data: bytes, changed: str | None, file: ModuleFile | None
+    name: str, data: bytes, changed: str | None, file: ModuleFile | None
 ) -> tuple[State, tuple[record.ProbeRecord, ...], str]:
     """The state, the probes and the reason. Raises ``PycError``."""
+    path = atomic.real_file(name)
     kept = record.find_kept(path)
     if kept is None or kept.original != data:
         remains = record.find_remains(path, data)
         if remains:
             state, reason = _instrumented(changed)
-            return state, remains, reason or f"{record.describe_remains(remains)}{record.way_back(path)}"
+            way_back = record.way_back(path, find_cached_source(name, file))
+            return state, remains, reason or f"{record.describe_remains(remains)}{way_back}"
         if kept is not None:
             gone = record.probes_of(kept.plans[-1]) if kept.plans else ()
-            if find_origin(path, file) is None:
+            if find_origin(name, file) is None:
                 return "stale", gone, record.describe_replaced(path, kept)
             return "stale", gone, "Python has compiled it anew: these are no longer in it"
     return "clean", (), f"{changed}: Python will compile it anew" if changed else ""

@@ -42,7 +42,7 @@ from equip.code.provenance import RECORD_TAG, injected_probes
 from equip.errors import PycError
 from equip.inject.request import Insertion, JoinPoint, Plan
 from equip.program import atomic
-from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, marshalled, read_file
+from equip.program.pyc import HEADER_BYTES, decode_pyc, find_header_fault, find_staleness, marshalled, read_file
 
 KEPT_SUFFIX: Final = ".equip"
 FORMAT: Final = 1
@@ -84,7 +84,8 @@ class Recorded:
     """A compiled file as it is (``data``), as it was before anything was put in, and the plan of what was.
 
     ``clean_data`` is ``data`` and ``plan`` is empty where nothing was put in. ``stale`` says that a kept file
-    lies beside it that belongs to an earlier compilation. ``path`` is no link.
+    lies beside it that belongs to an earlier compilation. ``path`` is no link; ``source`` is what it can be compiled
+    from, if there is that.
     """
 
     path: str
@@ -92,10 +93,11 @@ class Recorded:
     clean_data: bytes
     plan: Plan
     stale: bool = False
+    source: str | None = None
 
     def clean_code(self) -> CodeType:
         """The code before anything was put in. Raises ``PycError`` if it is damaged."""
-        return _code_in(self.path, self.clean_data)
+        return _code_in(self.path, self.clean_data, self.source)
 
 
 def kept_path(pyc_path: str) -> str:
@@ -115,7 +117,7 @@ def load(path: str, source: str | None = None) -> Recorded:
     try:
         data = read_file(path)
     except PycError as error:
-        raise PycError(f"{error}{'' if os.path.lexists(path) else way_back(path)}") from error
+        raise PycError(f"{error}{'' if os.path.lexists(path) else way_back(path, source)}") from error
     return decode(path, data, source)
 
 
@@ -123,11 +125,11 @@ def decode(path: str, data: bytes, source: str | None = None) -> Recorded:
     """As ``load``, for the bytes of ``path``, which is no link, that are already here."""
     fault = find_header_fault(data)
     if fault:
-        raise PycError(f"{path}: {fault}{way_back(path)}")
+        raise PycError(f"{path}: {fault}{way_back(path, source)}")
     try:
         trailer = find_trailer(path, data)
     except PycError as error:
-        raise PycError(f"{error}{way_back(path)}") from error
+        raise PycError(f"{error}{way_back(path, source)}") from error
     if trailer is None:
         return _without_trailer(path, data, source)
     kept = find_kept(path)
@@ -138,7 +140,7 @@ def decode(path: str, data: bytes, source: str | None = None) -> Recorded:
             "is missing or of another file: compile it anew from its source (option 'force-rebuild'), "
             "or bring the file back"
         )
-    return Recorded(path, data, kept.original, plan)
+    return Recorded(path, data, kept.original, plan, source=source)
 
 
 def _without_trailer(path: str, data: bytes, source: str | None) -> Recorded:
@@ -150,29 +152,30 @@ def _without_trailer(path: str, data: bytes, source: str | None) -> Recorded:
         if source is None:
             raise
     if kept is not None and kept.original == data:
-        return Recorded(path, data, data, {})
+        return Recorded(path, data, data, {}, source=source)
+    if kept is not None or _REMAINS in data:
+        _code_in(path, data, source)  # What is damaged is nothing else.
     remains = find_remains(path, data)
     if remains:
         anew = "compile it anew from its source (option 'force-rebuild'), or bring back the original"
-        raise PycError(f"{path}: {describe_remains(remains)}{way_back(path) or f': {anew}'}")
+        raise PycError(f"{path}: {describe_remains(remains)}{way_back(path, source) or f': {anew}'}")
     if kept is not None and source is None:
-        _code_in(path, data)
         raise PycError(f"{path}: {describe_replaced(path, kept)}")
-    return Recorded(path, data, data, {}, stale=is_stale or kept is not None)
+    return Recorded(path, data, data, {}, stale=is_stale or kept is not None, source=source)
 
 
-def _code_in(path: str, data: bytes) -> CodeType:
+def _code_in(path: str, data: bytes, source: str | None) -> CodeType:
     try:
         return decode_pyc(path, data).code
     except PycError as error:
-        raise PycError(f"{error}{way_back(path)}") from error
+        raise PycError(f"{error}{way_back(path, source)}") from error
 
 
 def find_remains(path: str, data: bytes) -> tuple[ProbeRecord, ...]:
     """The probes of which there is code in a file without trailer; they have no digests. Raises ``PycError``."""
     if _REMAINS not in data:
         return ()
-    return tuple(ProbeRecord(name, "") for name in injected_probes(_code_in(path, data)))
+    return tuple(ProbeRecord(name, "") for name in injected_probes(decode_pyc(path, data).code))
 
 
 def describe_remains(remains: Iterable[ProbeRecord]) -> str:
@@ -190,12 +193,23 @@ def describe_replaced(path: str, kept: Kept) -> str:
     )
 
 
-def way_back(path: str) -> str:
+def way_back(path: str, source: str | None) -> str:
     """What to do about a file that is damaged or gone, behind a message that says so; nothing without an original."""
+    return "; its original is kept: `equip restore` brings it back" if find_original(path, source) is not None else ""
+
+
+def find_original(path: str, source: str | None) -> bytes | None:
+    """The original of a file that cannot tell itself which one that is; None where none is kept that can be trusted.
+
+    With a ``source`` it must be valid for that: otherwise the file may have been compiled since, and damaged then.
+    """
     try:
-        return "; its original is kept: `equip restore` brings it back" if find_kept(path) is not None else ""
-    except PycError:
-        return ""
+        kept = find_kept(path)
+        if kept is None or (source is not None and find_staleness(kept.original, source)):
+            return None
+    except (PycError, OSError):
+        return None
+    return kept.original
 
 
 def plan_of(kept: Kept | None, trailer: Trailer) -> Plan | None:

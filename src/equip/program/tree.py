@@ -14,6 +14,7 @@ from typing import Final
 
 from equip.errors import PycError
 from equip.program import pyc
+from equip.program.atomic import real_file
 from equip.program.record import KEPT_SUFFIX, kept_path
 
 CACHE_FOLDER: Final = "__pycache__"
@@ -203,15 +204,25 @@ def find_source(cached: str) -> str | None:
     return None
 
 
+def find_cached_source(compiled: str, file: ModuleFile | None) -> str | None:
+    """The source that Python keeps a compiled file of, and compiles anew if need be; None if there is none.
+
+    For a link that is the source of the file behind it, which may be another one, or have none.
+    """
+    real = real_file(compiled)
+    if real == compiled:
+        return None if file is None else file.source
+    return find_source(real) if os.path.basename(os.path.dirname(real)) == CACHE_FOLDER else None
+
+
 def find_origin(compiled: str, file: ModuleFile | None) -> str | None:
     """The source that a compiled file can be compiled from, None if there is none.
 
-    That of its module; for one that is meant by itself also what is beside it, although Python never looks at both.
+    That is also one in the same folder, although Python never looks at both.
     """
-    if file is not None and file.source is not None:
-        return file.source
-    beside = compiled.removesuffix("c")
-    return beside if beside.endswith(".py") and os.path.isfile(beside) else None
+    beside = real_file(compiled).removesuffix("c")
+    is_beside = beside.endswith(".py") and os.path.isfile(beside)
+    return find_cached_source(compiled, file) or (beside if is_beside else None)
 
 
 def level_of(cached: str) -> int:

@@ -318,6 +318,30 @@ def test_what_is_behind_a_link_is_never_removed(shop: Path, tmp_path: Path) -> N
     assert start(shop) == PLAIN
 
 
+@pytest.mark.parametrize("damage", ["gone", "another", "compiled anew"])
+def test_the_original_of_what_is_behind_a_link_stays(shop: Path, tmp_path: Path, damage: str) -> None:
+    """That the link has a source does not mean that the file has one."""
+    compileall.compile_dir(shop, quiet=2)
+    cached = Path(importlib.util.cache_from_source(str(shop / "cart.py")))
+    cached.rename(tmp_path / "only.pyc")
+    original = (tmp_path / "only.pyc").read_bytes()
+    instrument(tmp_path / "only.pyc", Calls())
+    cached.symlink_to(tmp_path / "only.pyc")
+    if damage == "gone":
+        (tmp_path / "only.pyc").unlink()
+    else:
+        shutil.copy(importlib.util.cache_from_source(str(shop / "__init__.py")), tmp_path / "only.pyc")
+    if damage == "compiled anew":
+        assert not instrument(shop, Returns()).refused
+        assert links(shop) == {}
+    equip.restore(shop)
+    if (tmp_path / "only.pyc.equip").exists():
+        (tmp_path / "only.pyc").unlink()
+        equip.restore(tmp_path / "only.pyc")
+    assert (tmp_path / "only.pyc").read_bytes() == original
+    assert start(shop) == PLAIN
+
+
 # -- mistakes and faults --------------------------------------------------------------------------
 
 

@@ -141,11 +141,17 @@ def test_another_file_in_its_place(path: str) -> None:
 def test_written_anew_by_another_tool(path: str) -> None:
     instrument(path, body=REMAINS)
     Path(path).write_bytes(CLEAN[:16] + REMAINS)
-    for source in (None, "m.py"):
+    source = path.removesuffix("c")
+    Path(source).touch()
+    os.utime(source, (0, 0))
+    for known in (None, source):
         with pytest.raises(PycError, match=r"has Calls, Other in it, but no record of that.*`equip restore`"):
-            record.load(path, source)
+            record.load(path, known)
+    os.utime(source, (1, 1))
+    with pytest.raises(PycError, match=r"no record of that.*: compile it anew"):
+        record.load(path, source)
     os.unlink(record.kept_path(path))
-    with pytest.raises(PycError, match="compile it anew"):
+    with pytest.raises(PycError, match=r"no record of that.*: compile it anew"):
         record.load(path)
 
 

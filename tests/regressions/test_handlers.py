@@ -158,6 +158,265 @@ BODIES = {
             except KeyError as error:
                 record("handled", error, sys.exc_info()[1])
     """,
+    "with that does nothing": """
+        try:
+            with Manager():
+                pass  # here
+        finally:
+            record("finally")
+    """,
+    "last in a with": """
+        with Manager():
+            for _ in ():
+                pass
+            else:
+                pass  # here
+    """,
+    "behind a loop that does nothing in a with": """
+        with Manager():
+            while True:
+                break  # here
+    """,
+    "with in another one's last branch": """
+        with Manager():
+            if record:
+                with Manager():
+                    pass
+                pass  # here
+    """,
+    "clause with a name that does nothing": """
+        try:
+            try:
+                g(ValueError(1))
+            except ValueError as error:
+                pass  # here
+        except KeyError:
+            return error
+    """,
+    "return of a clause with a name": """
+        try:
+            try:
+                g(ValueError(1))
+            except ValueError as error:
+                return 1  # here
+        except KeyError:
+            return error
+    """,
+    "continue of a clause with a name behind one without": """
+        for _ in range(2):
+            try:
+                try:
+                    g(ValueError(1))
+                except TypeError:
+                    continue
+                except ValueError as error:
+                    continue  # here
+                except LookupError as other:
+                    g()
+            except KeyError:
+                return error
+    """,
+    "clause without a name before one with": """
+        try:
+            try:
+                g(ValueError(1))
+            except ValueError:
+                pass  # here
+            except LookupError as error:
+                g()
+        except KeyError:
+            record("handled", sys.exc_info()[1])
+    """,
+    "out of except, in a try of its own": """
+        for _ in range(2):
+            try:
+                g(ValueError(1))
+            except ValueError:
+                try:
+                    g()
+                    break  # here
+                except KeyError:
+                    record("handled", sys.exc_info()[1])
+    """,
+    "out of except behind a finally with a try": """
+        for i in range(3):
+            try:
+                try:
+                    g(ValueError(1))
+                except ValueError as error:
+                    if i == 1:
+                        continue
+                    g()
+                    pass  # here
+                finally:
+                    try:
+                        g(ValueError(2))
+                    except ValueError:
+                        pass
+            except KeyError:
+                record("handled", sys.exc_info()[1])
+    """,
+    "nothing else in the body, in another": """
+        try:
+            for _ in range(2):
+                try:
+                    break  # here
+                finally:
+                    record("inner")
+        finally:
+            record("outer")
+    """,
+    "nothing else in the body, behind something": """
+        try:
+            try:
+                pass
+                try:
+                    return 1  # here
+                finally:
+                    record("inner")
+            finally:
+                record("outer")
+        except KeyError as error:
+            record("handled", error)
+    """,
+    "nothing else in the body, with two handlers": """
+        for _ in range(2):
+            try:
+                while not record:
+                    pass
+                else:
+                    try:
+                        break  # here
+                    except KeyError:
+                        record("handled")
+                    finally:
+                        record("finally")
+            except ValueError:
+                record("not")
+    """,
+    "line of a try in a try of which nothing is left": """
+        for _ in range(2):
+            try:
+                try:  # here
+                    break
+                finally:
+                    record("inner")
+            finally:
+                record("outer")
+    """,
+    "line of a try with two handlers": """
+        record("before")
+        try:  # here
+            g()
+        except ValueError:
+            record("not")
+        else:
+            record("else")
+        finally:
+            record("finally")
+    """,
+    "line of a try with two handlers in another": """
+        try:
+            try:  # here
+                g()
+            except ValueError:
+                record("not")
+            else:
+                record("else")
+            finally:
+                record("finally")
+        except KeyError:
+            record("handled")
+    """,
+    "clause of a group that does nothing": """
+        try:
+            raise ExceptionGroup("g", [KeyError("its own"), TypeError()])
+        except* KeyError:
+            pass  # here
+        except* TypeError:
+            record("other")
+    """,
+    "clause of a group with a name that does nothing": """
+        try:
+            raise ExceptionGroup("g", [KeyError("its own"), TypeError()])
+        except* KeyError as e:
+            pass  # here
+        finally:
+            record("finally", "e" in locals())
+    """,
+    "break in a clause of a group": """
+        try:
+            raise ExceptionGroup("g", [KeyError("its own")])
+        except* KeyError:
+            while record:
+                if record:
+                    break  # here
+    """,
+    "try in a clause of a group": """
+        try:
+            raise ExceptionGroup("g", [KeyError("its own")])
+        except* KeyError:
+            try:  # here
+                g()
+            finally:
+                record("inner")
+    """,
+    "last in a body with two handlers": """
+        try:
+            g()
+            pass  # here
+        except KeyError as error:
+            record("handled", error)
+        finally:
+            try:
+                g(TypeError())
+            except TypeError:
+                record("finally")
+    """,
+    "line of a try with two handlers, one with a try": """
+        record("before")
+        pass
+        try:  # here
+            g()
+        except KeyError as error:
+            record("handled", error)
+        finally:
+            try:
+                g(TypeError())
+            except TypeError:
+                record("finally")
+    """,
+    "line of a try at the end of a branch": """
+        if record and 2:
+            try:  # here
+                g()
+            except KeyError as error:
+                record("handled", error)
+            finally:
+                record("finally")
+    """,
+    "line of a try in a finally that is copied": """
+        try:
+            try:
+                if not record:
+                    return 1
+                g(TypeError())
+            finally:
+                try:
+                    try:  # here
+                        g()
+                    except KeyError as error:
+                        record("inner", error)
+                except KeyError as error:
+                    record("outer", error)
+        except TypeError:
+            record("end")
+    """,
+    "try on the line of its first statement": """
+        try: g()  # here
+        except KeyError as error: record("handled", error)
+        finally: record("finally")
+    """,
     "constant return out of except": """
         try:
             g(ValueError(1))
@@ -198,7 +457,7 @@ def run(source: str, visitor: equip.MethodVisitor | None) -> list[str]:
     exec(code, names)
     try:
         events.append(repr(names["f"]()))  # type: ignore[operator]
-    except KeyError as error:
+    except (KeyError, UnboundLocalError, ExceptionGroup) as error:
         events.append(f"{error!r} {error.__context__!r}")
     return [*events, repr(sys.exc_info()[1])]
 
@@ -213,7 +472,18 @@ def test_what_a_line_snippet_raises_goes_where_it_would_from_the_source(body: st
     assert run(source, AtLine(lineno, "if record: raise KeyError('snippet')")) == expected
 
 
-@pytest.mark.parametrize("name", ["constant return", "nothing else in the body", "break", "in else"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_what_a_line_snippet_raises_passes_the_verifier(body: str) -> None:
+    source, lineno = program(body)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        code = equip.instrument_code(compile(source, "program.py", "exec"), AtLine(lineno, "raise KeyError"))
+    equip.verify(next(one for one in code.co_consts if getattr(one, "co_name", "") == "f"))
+
+
+@pytest.mark.parametrize(
+    "name", ["constant return", "nothing else in the body", "break", "in else", "with that does nothing"]
+)
 def test_return_is_refused_at_a_line_that_leaves_a_try(name: str) -> None:
     source, lineno = program(BODIES[name])
     with pytest.raises(equip.SnippetError, match="inside a `try`"):

@@ -175,6 +175,11 @@ def _step(name: str, step: Step, stack: Stack, jump: bool) -> Stack:
     return kept + tuple(frozenset({offset << 16 | n}) for n in range(pushes)) if pushes else kept
 
 
+def is_known(value: Value) -> bool:
+    """Whether it is not among what is below the exception in a handler that covers nothing."""
+    return min(value) >= UNWINDING
+
+
 def stacks_of_some_way(code: CodeType) -> dict[int, Stack]:
     """The stack before each instruction (offset of the first prefix) as one of the ways to it leaves it.
 

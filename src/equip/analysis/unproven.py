@@ -115,6 +115,7 @@ class _States:
         slots: Collection[int],
     ) -> None:
         self.handlers = handlers
+        self.ends = [handler.end for handler in handlers]
         self.events = sorted((*_flow(code, handlers, raising), *_effects(code, slots)))
         self.labels = {unit: number for number, (unit, _, event, _) in enumerate(self.events) if event == _LABEL}
         self.before: dict[int, int] = {}
@@ -160,7 +161,7 @@ class _States:
 
     def _raise(self, unit: int, state: int) -> None:
         """What an exception from before a code unit takes along."""
-        at = bisect_right(self.handlers, unit, key=_end)
+        at = bisect_right(self.ends, unit)
         if at < len(self.handlers) and self.handlers[at].start <= unit:
             self._come_to(self.handlers[at].target, state)
 
@@ -192,8 +193,13 @@ def _effects(code: CodeType, slots: Collection[int]) -> Iterator[_Event]:
     """The effects on some locals. A comprehension's own are bound where it loads them; what restores those of the
     function may find them unbound."""
     raw = code.co_code
-    all_ = [(unit, _locals_of(raw, unit)) for unit in _SLOTTED.positions(raw[::2])]
-    units = [(unit, done) for unit, done in all_ if done[0][1] in slots or done[-1][1] in slots]
+    low, pairs = {slot & 255 for slot in slots}, isa.PAIRS
+    some = [
+        (unit, _locals_of(raw, unit))
+        for unit in _SLOTTED.positions(raw[::2])
+        if raw[2 * unit + 1] in low or raw[2 * unit] in pairs
+    ]
+    units = [(unit, done) for unit, done in some if done[0][1] in slots or done[-1][1] in slots]
     named = accesses(code) if any(raw[2 * unit] == _CLEARING for unit, _ in units) else {}
     for unit, done in units:
         start = unit

@@ -32,6 +32,7 @@ _UNITS = bytes((first & 7) + 1 for first in range(256))
 """The code units that an entry covers, by its first byte."""
 _IS_HEAD = bytes(byte >> 7 for byte in range(256))
 _IS_UNKNOWN = bytes(byte >= 0x80 | _NONE << 3 for byte in range(256))
+_HAS_LONG = re.compile(b"[%c-%c]" % (0x80 | _LONG << 3, 0x87 | _LONG << 3))
 _SIGNED_VARINT = re.compile(rb"[\x40-\x7f]*[\x00-\x3f]")
 
 
@@ -353,6 +354,23 @@ def unit_count(linetable: bytes) -> int:
 def starts_of(linetable: bytes) -> list[int]:
     """The first code unit of each entry of a table, and the end of the last; tables may stand one behind the other."""
     return list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))
+
+
+def lines_below(linetable: bytes, units: Sequence[int]) -> list[int]:
+    """How many lines the location of each of some code units has below its first one; 0 where it has no columns."""
+    if not _HAS_LONG.search(linetable):
+        return [0] * len(units)
+    starts, heads = starts_of(linetable), heads_of(linetable)
+    found: list[int] = []
+    for unit in units:
+        head = heads[bisect_right(starts, unit) - 1]
+        below = 0
+        if (linetable[head] >> 3) & 15 == _LONG:
+            data = iter(linetable[head + 1 : heads[bisect_right(starts, unit)]])
+            read_signed_varint(data)
+            below = read_varint(data)
+        found.append(below)
+    return found
 
 
 def _carrying(linetable: bytes, cuts: Sequence[Cut]) -> bytes:

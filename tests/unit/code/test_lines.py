@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from equip.code.instruction import iter_instructions
 from equip.code.lines import LineSpans, lines_by_unit
+from equip.code.locations import lines_below
 from property.library import walk
 
 LONG_LINE = "def f(a):\n    a = [" + ", ".join(f"a.b{i}(a)" for i in range(60)) + "]\n    return a\n"
@@ -33,6 +34,15 @@ def test_a_code_object_without_lines_has_instructions() -> None:
     found = list(iter_instructions(code))
     assert len(found) > 3
     assert {one.lineno for one in found} == {None}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_lines_below_are_those_of_the_interpreter(source: str) -> None:
+    for code in walk(compile(source, "lines.py", "exec")):
+        expected = [(end or 0) - (first or 0) for first, end, _, _ in code.co_positions()]
+        units = range(len(expected))
+        assert lines_below(code.co_linetable, units) == expected
+        assert lines_below(code.co_linetable, units[1::2]) == expected[1::2]
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)

@@ -1,0 +1,204 @@
+"""Which ``try`` a statement stands in, by its line: a ``break`` has left it when its first instruction is reached."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property
+from typing import NamedTuple
+
+from equip import isa
+from equip.code.exceptions import Handler
+from equip.code.locations import lines_below
+from equip.inject.ranges import Ranges
+
+_PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
+_NOP = isa.OP["NOP"]
+_NOPS = isa.Scan(frozenset({_NOP}))
+_PUSHES_EXCEPTION = isa.Scan(frozenset({_PUSH_EXC_INFO}))
+
+
+class Try(NamedTuple):
+    """A ``try`` statement: its lines, and the code unit at which each copy of it begins."""
+
+    first: int
+    last: int
+    units: list[int]
+
+
+class Body(NamedTuple):
+    """What is inside of a ``try``, as one of its handlers sees it."""
+
+    first: int
+    end: int
+    """The first line behind it."""
+    ranges: list[Handler]
+    """In order; the compiler may have made several copies, which have their own handlers."""
+    tries: list[int]
+    """The code units of ``try:``, one for each copy."""
+
+
+class Bodies:
+    """The bodies of every ``try``. A body's lines are those from the one below ``try:`` to the one above the handler.
+
+    The ``try:`` itself is a NOP whose location is that of the whole statement. Where the code has no columns, or the
+    NOP is one with the first statement behind it, a body begins with the first line that its handler covers.
+    """
+
+    def __init__(self, ranges: Ranges) -> None:
+        self._ranges = ranges
+        self._innermost: dict[int, Body | None] = {}
+        self._begun: dict[int, int] = {}
+        """By handler of a ``try`` that has no line to itself: the line that its first statement is on, too."""
+
+    # -- those of which something is covered -------------------------------------------------------------
+
+    def at(self, unit: int, covering: Handler | None) -> Handler | None:
+        """The handler of the innermost ``try`` whose body the line of ``unit`` is in, if ``covering`` is around it."""
+        body = self.innermost_at(unit)
+        if body is None:
+            return None
+        found = self._of_copy(body, unit)
+        return found if found is not None and self._ranges.is_inside(found, covering) else None
+
+    def _of_copy(self, body: Body, unit: int) -> Handler | None:
+        """The handler of the copy of a body that ``unit`` is in: that of the range before it, or, where the copy begins
+        behind that, of what follows.
+
+        Where the body begins with another ``try``, all that follows may be covered by the handlers of that, and what
+        these let through comes to that of the body: they have been moved behind the other copies.
+        """
+        before = [handler for handler in body.ranges if handler.start <= unit]
+        copy = bisect_right(body.tries, unit)
+        begin = body.tries[copy - 1] if copy else 0
+        if before and before[-1].start >= begin:
+            return before[-1]
+        if not copy:
+            return body.ranges[0]
+        end = body.tries[copy] if copy < len(body.tries) else len(self._ranges.opcodes)
+        targets = {handler.target for handler in body.ranges}
+        for handler in self._ranges.handlers:
+            if begin <= handler.start < end:
+                for one in (handler, *self._ranges.beyond(handler.target)):
+                    if one.target in targets:
+                        return one
+        return None
+
+    @cached_property
+    def begins(self) -> list[int]:
+        """The code units that a ``try`` which has no line to itself may begin with."""
+        found: dict[int, int] = {}
+        for body in self._all:
+            for handler in body.ranges:
+                if handler.target in self._begun:
+                    found.setdefault(handler.target, handler.start)
+        return [*found.values()]
+
+    def around_begin(self, covering: Handler) -> Handler | None:
+        """What is around the ``try`` that begins where the range of its handler does; it can have another handler."""
+        line = self._begun[covering.target]
+        around = (one for one in self._ranges.beyond(covering.target) if one.depth <= covering.depth)
+        return next((one for one in around if self._begun.get(one.target) != line), None)
+
+    def innermost_at(self, unit: int) -> Body | None:
+        """The body that the line of ``unit`` is in and that no other is inside of."""
+        line = self._ranges.lines.at(unit) or 0
+        between = bisect_right(self.limits, line)
+        if between not in self._innermost:
+            around = [body for body in self._all if body.first <= line < body.end]
+            # those of ``except`` and ``finally`` begin alike
+            self._innermost[between] = max(around, key=lambda body: (body.first, -body.end), default=None)
+        return self._innermost[between]
+
+    @cached_property
+    def limits(self) -> list[int]:
+        """The lines at which bodies begin or end."""
+        return sorted({limit for body in self._all for limit in (body.first, body.end)})
+
+    @cached_property
+    def _all(self) -> list[Body]:
+        """The bodies of every ``try`` with ``except`` or ``finally``."""
+        ranges = self._ranges
+        found: dict[tuple[int, int], Body] = {}
+        limits: dict[int, tuple[int, int, list[int]]] = {}
+        for handler in ranges.handlers:
+            target = handler.target
+            if ranges.raw[2 * target] != _PUSH_EXC_INFO or ranges.is_of_with(target):
+                continue
+            if target not in limits:
+                end = self._first_line(target)
+                own = self._try_of(end)
+                first = own.first + 1 if own else self._covered_from.get(target, end)
+                if not own and handler.start and ranges.opcodes[handler.start - 1] != _NOP:
+                    self._begun[target] = first
+                limits[target] = first, end, own.units if own else []
+            first, end, tries = limits[target]
+            if first < end:
+                found.setdefault((first, end), Body(first, end, [], tries)).ranges.append(handler)
+        return [*found.values()]
+
+    def _try_of(self, line: int) -> Try | None:
+        """The ``try`` statement that has a handler whose code begins on ``line``."""
+        around = (one for one in self._tries if one.first < line <= one.last)
+        return max(around, key=lambda one: one.first, default=None)
+
+    @cached_property
+    def _tries(self) -> list[Try]:
+        """Every ``try`` that has a line to itself."""
+        found: dict[int, Try] = {}
+        nops = _NOPS.positions(self._ranges.opcodes)
+        for at, below in zip(nops, lines_below(self._ranges.code.co_linetable, nops), strict=True):
+            line = self._ranges.lines.at(at) if below else None
+            if line is not None:
+                found.setdefault(line, Try(line, line + below, [])).units.append(at)
+        return [*found.values()]
+
+    @cached_property
+    def _covered_from(self) -> dict[int, int]:
+        """By handler: the first line of what it covers. What a handler inside of that covers is in it."""
+        found: dict[int, int] = {}
+        for start, end, target, _, _ in self._ranges.handlers:
+            first = min(filter(None, self._ranges.lines.among(start, end)), default=0)
+            if first:
+                for one in (target, *(beyond.target for beyond in self._ranges.beyond(target))):
+                    found[one] = min(first, found.get(one, first))
+        return found
+
+    def _first_line(self, unit: int) -> int:
+        """The line of the first instruction from ``unit`` on that has one, or 0."""
+        return next(filter(None, self._ranges.lines.from_on(unit)), 0)
+
+    # -- those of which nothing is covered ---------------------------------------------------------------
+
+    def empty_at(self, unit: int) -> Handler | None:
+        """The handler of a ``try`` that the statement at ``unit`` leaves and of which no other has code: it covers
+        nothing."""
+        line = self._ranges.lines.at(unit) if self.some_are_empty else None
+        if line is None:
+            return None
+        depths = self._ranges.depths
+        depth = depths.get(2 * unit)
+        if depth is None:
+            return None
+        # The compiler may have made several copies of the body, some with a value to be returned on the stack: the
+        # handler of this one is behind it, and the exception comes on top of what is on the stack here.
+        following = [at for begin, end, at in self._unused if begin <= line < end]
+        target = next((at for at in following if at > unit and depths.get(2 * at) == depth + 1), None)
+        return None if target is None else Handler(unit, unit + 1, target, depth, False)
+
+    @property
+    def some_are_empty(self) -> bool:
+        """Whether there are bodies of which nothing is covered."""
+        return bool(self._unused)
+
+    @cached_property
+    def _unused(self) -> list[tuple[int, int, int]]:
+        """First line of the body, line of the handler and its code unit, for each handler that covers nothing."""
+        targets = {handler.target for handler in self._ranges.handlers}
+        found: list[tuple[int, int, int]] = []
+        for at in _PUSHES_EXCEPTION.positions(self._ranges.opcodes) if targets else ():
+            if at not in targets:
+                end = self._first_line(at)
+                own = self._try_of(end)
+                if own:
+                    found.append((own.first + 1, end, at))
+        return found

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ast
 import dis
+import sysconfig
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
@@ -25,7 +27,7 @@ from equip.code.lines import LineSpans
 from oracle.programs import Program
 from oracle.targets import all_code
 
-MARK = "line "
+MARK = "hit at line "
 CLEANUP, GENERATOR = "cleanup", "generator"
 """What restores the state of a handler that is left, and the compiler's own last handler of a generator."""
 _PLACES = (
@@ -179,6 +181,23 @@ def compare_source(source: str) -> list[str]:
 def compare_program(program: Program, _: str) -> list[str]:
     """The same for a program of the corpus."""
     return compare_source(program.source)
+
+
+def compare_library(_: Program | None, __: str) -> list[str]:
+    """The same for every module of the standard library."""
+    found: list[str] = []
+    modules = 0
+    for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
+        if "site-packages" in path.parts or not path.is_file():
+            continue
+        try:
+            source = ast.unparse(ast.parse(path.read_bytes()))
+            compile(source, str(path), "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):  # examples of bad code
+            continue
+        modules += 1
+        found += [f"{path.name}: {problem}" for problem in compare_source(source)]
+    return found if modules > 100 else ["the standard library was not found"]
 
 
 def compare_seed(_: Program | None, seed: str) -> list[str]:

@@ -36,6 +36,11 @@ def test_many_random_programs() -> None:
     assert_same(range(SEEDS, 150))
 
 
+@pytest.mark.slow
+def test_standard_library() -> None:
+    assert run_batch("oracle.handlers:compare_library", [":"]) == {":": []}
+
+
 def assert_same(seeds: range) -> None:
     results = run_batch(SEED, [f":{seed}" for seed in seeds])
     assert {seed: found for seed, found in results.items() if found} == {}

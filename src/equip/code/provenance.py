@@ -7,14 +7,14 @@ an edit moves them like any other location.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from types import CodeType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from equip.code import locations
 from equip.code.fragment import Template
 from equip.code.holder import code_of
+from equip.code.pools import shared
 
 RECORD_TAG = "equip:injected"
 
@@ -95,15 +95,9 @@ class Marks:
         pairs = tuple(self._numbers)
         found = _records.get(pairs)
         if found is None:
-            found = _records[pairs] = (RECORD_TAG, *map(_shared, pairs))
+            found = _records[pairs] = cast("tuple[object, ...]", shared((RECORD_TAG, *pairs)))
         return found
 
 
 _records: dict[tuple[tuple[str, int], ...], tuple[object, ...]] = {}
-"""One object for equal records, so that ``marshal`` writes it once a file."""
-_pairs: dict[tuple[str, int], tuple[str, int]] = {}
-
-
-def _shared(pair: tuple[str, int]) -> tuple[str, int]:
-    """One object for equal parts of records, too: what is shared in a file must not depend on what was there before."""
-    return _pairs.setdefault(pair, (sys.intern(pair[0]), pair[1]))
+"""The records that there were, so that one that comes again is found by one look-up."""

@@ -9,7 +9,7 @@ from oracle.batches import run_batch
 from oracle.programs import programs
 
 HUGE = ("very_long_jumps",)
-SEEDS = 6
+SEEDS = 20
 PROGRAM, SEED = "oracle.handlers:compare_program", "oracle.handlers:compare_seed"
 
 

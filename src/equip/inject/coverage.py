@@ -100,7 +100,9 @@ class Coverage(Ranges):
     def _peculiar(self) -> frozenset[int]:
         """The code units where more counts than in which lines and in which handler they are."""
         groups = (range(clause.start, clause.cleanup.target) for clause in self._clauses.of_groups)
-        alone = map(self.first_unit, _PECULIAR.positions(self.opcodes))
+        alone: Iterable[int] = _PECULIAR.positions(self.opcodes)
+        if isa.EXTENDED_ARG in self.opcodes:
+            alone = map(self.first_unit, alone)
         return frozenset(chain(self._entries, alone, self.regions.restored, self._bodies.begins, *groups))
 
     def _of_peculiar(self, unit: int, covering: Handler | None) -> Handler | None:

@@ -124,6 +124,8 @@ def chains_of(code: CodeType) -> tuple[Chains, Counter[int]]:
         if marks:
             stacks, handlers = StackValues(one), Handlers(one)
             for offset, line in marks:
+                while offset and one.co_code[offset - 2] == dis.EXTENDED_ARG:
+                    offset -= 2
                 if stacks.find_before(offset) is not None:
                     found.setdefault(line, set()).add(tuple(handlers.around(offset // 2)))
                     counts[line] += 1
@@ -170,8 +172,9 @@ def compare_source(source: str) -> list[str]:
     plain = compile(source, "plain.py", "exec", dont_inherit=True)
     instrumented = equip.instrument_code(plain, AtLines(by_hand.lines), verify=True)
     (expected, in_source), (got, in_code) = chains_of(written), chains_of(instrumented)
-    problems: list[str] = []
-    for line in sorted(expected.keys() & got.keys()):
+    both = expected.keys() & got.keys()  # what can be reached only when a snippet raises need not be in both
+    problems = ["nearly nothing was compared"] if 10 * len(both) < 9 * len(expected) else []
+    for line in sorted(both):
         missing, more = expected[line] - got[line], got[line] - expected[line]
         if missing or (more and in_code[line] <= in_source[line]):
             problems.append(f"line {line}: expected {sorted(missing)}, got {sorted(more)}")

@@ -363,10 +363,10 @@ def lines_below(linetable: bytes, units: Sequence[int]) -> list[int]:
     starts, heads = starts_of(linetable), heads_of(linetable)
     found: list[int] = []
     for unit in units:
-        head = heads[bisect_right(starts, unit) - 1]
+        entry = bisect_right(starts, unit) - 1
         below = 0
-        if (linetable[head] >> 3) & 15 == _LONG:
-            data = iter(linetable[head + 1 : heads[bisect_right(starts, unit)]])
+        if (linetable[heads[entry]] >> 3) & 15 == _LONG:
+            data = iter(linetable[heads[entry] + 1 : heads[entry + 1]])
             read_signed_varint(data)
             below = read_varint(data)
         found.append(below)

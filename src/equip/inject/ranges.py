@@ -112,10 +112,8 @@ class Ranges:
         return any(self._is_in(handler, origin) for origin in self._origins.get(unit, ()))
 
     def _is_in(self, handler: Handler, unit: int) -> bool:
-        there, target = self.at(unit), handler.target
-        return there is not None and (
-            there.target == target or any(one.target == target for one in self.beyond(there.target))
-        )
+        there = self.at(unit)
+        return there is not None and (there.target == handler.target or self.is_inside(there, handler))
 
     @cached_property
     def _origins(self) -> dict[int, list[int]]:

@@ -154,9 +154,7 @@ f(X())
 record("after")
 """
     reported: list[tuple[str, object]] = []
-    monkeypatch.setattr(
-        sys, "unraisablehook", lambda u: reported.append((str(u.exc_value), u.exc_value.__context__))
-    )
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: reported.append((str(u.exc_value), u.exc_value.__context__)))
     code = instrumented(source, lambda r: r.insert_before("raise ValueError('B')", suppress=True))
     gc.disable()
     try:
@@ -450,6 +448,22 @@ record(f(1, [2, 3]))
     assert run(code) == [1, *([2, 3] if INLINED else []), ([2, 3], 1, 1)]
 
 
+@pytest.mark.parametrize(
+    ("snippet", "other"),
+    [
+        ("record({arg0})", "def f(x, ys):\n    g = lambda: x\n    return g\n"),
+        ("record(x)", "def f():\n    pass\n    return 1\n"),
+    ],
+)
+def test_such_a_cell_when_the_snippet_is_known_from_another_function(snippet: str, other: str) -> None:
+    at_line_3 = asked(("insert_at_line", 3, snippet))
+    instrumented(other, at_line_3)
+    source = "def f(x, ys):\n    g = lambda: x\n    r = [x for x in ys]\n    return r, x, g()\nrecord(f(1, [2, 3]))\n"
+    code = instrumented(source, at_line_3)
+    assert equip.check(code) == ()
+    assert run(code) == [1, *([2, 3] if INLINED else []), ([2, 3], 1, 1)]
+
+
 def test_assigning_to_a_cell_that_a_comprehension_has_put_aside() -> None:
     source = """
 def f(x, ys):
@@ -552,8 +566,6 @@ def test_suspending_before_a_return_of_what_was_instrumented() -> None:
             equip.SimpleRewriter(meth_decl).insert_after("x = yield 5")
 
     source = "def f(y):\n    yield 10 // y\nrecord(list(f(0)), list(f(1)))\n"
-    code = equip.instrument_code(
-        instrumented(source, asked(("insert_on_raise", None, "if y == 0: return 5"))), Again()
-    )
+    code = equip.instrument_code(instrumented(source, asked(("insert_on_raise", None, "if y == 0: return 5"))), Again())
     assert equip.check(code) == ()
     assert run(code) == [([], [10, 5])]

@@ -76,6 +76,8 @@ class Job(NamedTuple):
     covered: Sequence[Covered]
     """What is for a handler that it names, where there are handlers."""
     stack: int
+    numbers: Sequence[int]
+    """Those of the exception table (``exceptions.numbers_of``)."""
 
 
 def job_of(code: CodeType, rows: Sequence[Row], images: Sequence[Image | None]) -> Job | None:
@@ -110,7 +112,8 @@ def job_of(code: CodeType, rows: Sequence[Row], images: Sequence[Image | None]) 
             if raw[2 * at] in isa.PUSHES_FRAMES:
                 return None
             handled.append(Covered(at, before, len(image.hot) >> 1, covered))
-    return Job(code, ats, [(image, 1) for image in found], bypassed, handled, need)
+    numbers = exceptions.numbers_of(code.co_exceptiontable)
+    return Job(code, ats, [(image, 1) for image in found], bypassed, handled, need, numbers)
 
 
 def is_in_the_way(raw: bytes, at: int, ways: Ways) -> bool:
@@ -209,7 +212,7 @@ class _Sheet:
         self.bases = [*accumulate([len(raw) >> 1 for raw in raws], initial=0)]
         self.raw = raws[0] if len(raws) == 1 else b"".join(raws)
         places, hots, inlays, bypassed = self.places, self.hots, self.inlays, self.bypassed
-        for base, (_, ats, runs, passed, _, _) in zip(self.bases, jobs, strict=False):
+        for base, (_, ats, runs, passed, _, _, _) in zip(self.bases, jobs, strict=False):
             self.firsts.append(len(places))
             places += map(base.__add__, ats)
             for (hot, inlay, _), times in runs:
@@ -234,13 +237,11 @@ class _Sheet:
         tables = [job.code.co_linetable for job in self.jobs]
         linetables = splice_all(tables, bases, places, self.inlays, self.firsts)
         found: list[Direct | None] = []
-        for number, (code, _, _, _, _, stack) in enumerate(self.jobs):
+        for number, (_, _, _, _, _, stack, numbers) in enumerate(self.jobs):
             if number in self.refused:
                 found.append(None)
                 continue
-            table = code.co_exceptiontable
-            if table:
-                table = self._moved_handlers(number, growth)
+            table = self._moved_handlers(number, growth) if numbers else b""
             units = whole[ends[number] : ends[number + 1]]
             found.append(_made(Direct, (units, linetables[number], table, stack)))
         return found
@@ -279,7 +280,7 @@ class _Sheet:
 
     def _moved_handlers(self, number: int, growth: Sequence[int]) -> bytes:
         """The exception table moved along."""
-        places, base, code = self.places, self.bases[number], self.jobs[number].code
+        places, base, job = self.places, self.bases[number], self.jobs[number]
         since = growth[bisect_left(places, base)]
 
         def moved(unit: int) -> int:
@@ -288,19 +289,19 @@ class _Sheet:
         def behind(unit: int) -> int:
             return unit + growth[bisect_right(places, base + unit)] - since
 
-        numbers = exceptions.numbers_of(code.co_exceptiontable)
+        numbers = job.numbers
         if self.bypassed.keys().isdisjoint([base + target for target in numbers[2::4]]):
             table = exceptions.moved(numbers, places, growth, base)
         else:
             parts: list[Handler] = []
-            for handler in exceptions.decode(code.co_exceptiontable):
+            for handler in exceptions.handlers_of(numbers):
                 for start, end, passes in _ways_to(handler, self.bypassed.get(base + handler.target)):
                     target = moved(handler.target) if passes else behind(handler.target)
                     parts.append(Handler(moved(start), moved(end), target, handler.depth, handler.lasti))
             table = exceptions.encode(parts)
         overlays: list[tuple[int, int, Handler | None]] = []
         starts = numbers[::4]
-        for at, before, units, around in self.jobs[number].covered:
+        for at, before, units, around in job.covered:
             named = None if around is None else (around.target, around.depth << 1 | around.lasti)
             if exceptions.covering(numbers, starts, at) == named:
                 continue

@@ -38,7 +38,11 @@ _TOO_LARGE = re.compile(rb"[\x80-\xff][\x00-\x7f]*?[\x40-\x7f]{5}")
 
 def decode(table: bytes) -> list[Handler]:
     """The handlers of an exception table. Raises ``InvalidCodeError`` when it is truncated or no such table."""
-    numbers = numbers_of(table)
+    return handlers_of(numbers_of(table))
+
+
+def handlers_of(numbers: Iterable[int]) -> list[Handler]:
+    """The handlers of a table with these numbers."""
     return [
         _made(Handler, (start, start + length, target, depth_lasti >> 1, depth_lasti & 1 == 1))
         for start, length, target, depth_lasti in zip(*[iter(numbers)] * 4, strict=True)
@@ -47,6 +51,8 @@ def decode(table: bytes) -> list[Handler]:
 
 def numbers_of(table: bytes) -> list[int]:
     """The numbers of a table, four an entry: start, length, target, and depth with lasti as its low bit."""
+    if not table:
+        return []
     sound = _TABLE.match(table)
     assert sound is not None
     if sound.end() != len(table):

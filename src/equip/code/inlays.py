@@ -34,7 +34,7 @@ class Inlay:
     def put_into(self, entry: bytes, at: int) -> tuple[int, bytes]:
         """How many of the first bytes of an entry are to be replaced, and by what, so that it has the pieces behind
         ``at`` of its code units."""
-        for length in (2, 3):
+        for length in (1, 2, 3):
             begin = entry[:length]
             if at:
                 inside = self._inside.get((at, begin))
@@ -47,7 +47,7 @@ class Inlay:
 
     def _put_into_another(self, entry: bytes, at: int) -> tuple[int, bytes]:
         """``put_into`` for an entry unlike those before; what there will be for those like it is remembered."""
-        begin = next((begin for begin in (entry[:2], entry[:3]) if is_told_by(begin)), None)
+        begin = next(filter(is_told_by, (entry[:1], entry[:2], entry[:3])), None)
         if begin is None or any(isinstance(piece, int) for piece in self.pieces):
             return len(entry), splice(entry, [Cut(at, self.pieces)])
         spliced = splice(begin, [Cut(at, self.pieces)])
@@ -95,8 +95,12 @@ def splice_all(
         ]
     holders = [bisect_right(starts, at) - 1 for at in places]
     begins = [*map(heads.__getitem__, holders)]  # what is replaced at each place: from here, in bytes
-    behinds = [begin + 2 for begin in begins]  # to here
-    known = [inlay.in_front.get(whole[begin : begin + 2]) for inlay, begin in zip(inlays, begins, strict=True)]
+    behinds = [begin + 1 for begin in begins]  # to here
+    known = [inlay.in_front.get(whole[begin : begin + 1]) for inlay, begin in zip(inlays, begins, strict=True)]
+    for i in [i for i, new in enumerate(known) if new is None]:
+        begin = begins[i]
+        known[i] = inlays[i].in_front.get(whole[begin : begin + 2])
+        behinds[i] = begin + 2
     news = cast("list[bytes]", known)  # by this, with what is not known put in below
     for i in _unusual(places, holders, starts, known):
         holder = holders[i]

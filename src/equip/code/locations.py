@@ -326,7 +326,7 @@ def is_told_by(begin: bytes) -> bool:
     kind = begin[0] & 0x78
     if kind in _WITH_VARINT:
         return len(begin) > 1 and _SIGNED_VARINT.fullmatch(begin, 1) is not None
-    return len(begin) == 2 and kind != _NONE << 3
+    return len(begin) == 1 and kind != _NONE << 3
 
 
 def unknown_among(linetable: bytes) -> list[tuple[int, int]]:

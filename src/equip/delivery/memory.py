@@ -64,7 +64,11 @@ def code_with(
     level = running_optimize() if optimize < 0 else optimize
     module = ModuleDeclaration(code, path, module_name, level, in_memory=True)
     plan = run_visitors(module, visitors)
-    return module.injector.inject(plan) if plan else code
+    if not plan:
+        return code
+    new = module.injector.inject(plan)
+    module.plan = {}  # carried out; declarations refer to each other, and would keep it until the collector comes
+    return new
 
 
 def name_in_memory(path: str) -> str:

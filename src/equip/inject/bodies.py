@@ -46,15 +46,16 @@ class Bodies:
 
     def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges
-        self._innermost: dict[int, Body | None] = {}
+        self._innermost: dict[int, tuple[Body | None, Handler | None]] = {}
+        """By where a line is among the limits: the innermost body, and the handler of all its copies, if it is one."""
         self._begun: dict[int, int] = {}
         """By handler of a ``try`` that has no line to itself: the line that its first statement is on, too."""
 
     # -- those of which something is covered -------------------------------------------------------------
 
-    def at(self, unit: int, covering: Handler | None) -> Handler | None:
+    def at(self, unit: int, covering: Handler | None, line: int | None) -> Handler | None:
         """The handler of the innermost ``try`` whose body the line of ``unit`` is in, if ``covering`` is around it."""
-        body = self.innermost_at(unit)
+        body, _ = self._innermost_on(line)
         if body is None:
             return None
         found = self._of_copy(body, unit)
@@ -99,18 +100,27 @@ class Bodies:
         around = (one for one in self._ranges.beyond(covering.target) if one.depth <= covering.depth)
         return next((one for one in around if self._begun.get(one.target) != line), None)
 
-    def innermost_at(self, unit: int) -> Body | None:
-        """The body that the line of ``unit`` is in and that no other is inside of."""
-        line = self._ranges.lines.at(unit) or 0
-        between = bisect_right(self.limits, line)
-        if between not in self._innermost:
-            around = [body for body in self._all if body.first <= line < body.end]
+    def is_outside(self, line: int | None, covering: Handler | None) -> bool:
+        """Whether it is plain that what is on a line and covered by ``covering`` leaves no body inside of that."""
+        if self._unused:
+            return False
+        body, handler = self._innermost_on(line)
+        return body is None or (handler is not None and not self._ranges.is_inside(handler, covering))
+
+    def _innermost_on(self, line: int | None) -> tuple[Body | None, Handler | None]:
+        """The body that a line is in and that no other is inside of."""
+        between = bisect_right(self._limits, line or 0)
+        found = self._innermost.get(between)
+        if found is None:
+            around = [body for body in self._all if body.first <= (line or 0) < body.end]
             # those of ``except`` and ``finally`` begin alike
-            self._innermost[between] = max(around, key=lambda body: (body.first, -body.end), default=None)
-        return self._innermost[between]
+            body = max(around, key=lambda body: (body.first, -body.end), default=None)
+            sole = None if body is None or len({one.target for one in body.ranges}) > 1 else body.ranges[0]
+            found = self._innermost[between] = body, sole
+        return found
 
     @cached_property
-    def limits(self) -> list[int]:
+    def _limits(self) -> list[int]:
         """The lines at which bodies begin or end."""
         return sorted({limit for body in self._all for limit in (body.first, body.end)})
 
@@ -169,11 +179,10 @@ class Bodies:
 
     # -- those of which nothing is covered ---------------------------------------------------------------
 
-    def empty_at(self, unit: int) -> Handler | None:
+    def empty_at(self, unit: int, line: int | None) -> Handler | None:
         """The handler of a ``try`` that the statement at ``unit`` leaves and of which no other has code: it covers
         nothing."""
-        line = self._ranges.lines.at(unit) if self.some_are_empty else None
-        if line is None:
+        if line is None or not self._unused:
             return None
         depths = self._ranges.depths
         depth = depths.get(2 * unit)
@@ -184,11 +193,6 @@ class Bodies:
         following = [at for begin, end, at in self._unused if begin <= line < end]
         target = next((at for at in following if at > unit and depths.get(2 * at) == depth + 1), None)
         return None if target is None else Handler(unit, unit + 1, target, depth, False)
-
-    @property
-    def some_are_empty(self) -> bool:
-        """Whether there are bodies of which nothing is covered."""
-        return bool(self._unused)
 
     @cached_property
     def _unused(self) -> list[tuple[int, int, int]]:

@@ -55,14 +55,13 @@ class Clauses:
     def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges
 
-    def with_at(self, unit: int, covering: Handler | None) -> Handler | None:
+    def with_at(self, unit: int, covering: Handler | None, line: int | None) -> Handler | None:
         """The handler of the innermost ``with`` whose body ``unit`` is in, if ``covering`` is around it."""
         ranges = self._ranges
-        line = (ranges.lines.at(unit) if self._withs_inside_out else None) or 0
         for handler, own_line in self._withs_inside_out:
             if (
                 handler.start < unit < handler.target
-                and line > own_line
+                and (line or 0) > own_line
                 and ranges.is_inside(handler, covering)
                 and self._is_ready(handler, handler.start, unit)
             ):

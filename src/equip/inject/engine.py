@@ -316,7 +316,7 @@ class _Injection:
     def _at_entry(self, bounds: Sequence[Bound]) -> None:
         target = self.target
         at = places.entry(target.opcodes) if target.is_function else places.first_statement(self.code)
-        covered = self.target.coverage.final if target.is_suspendable else None
+        covered = self.target.coverage.ranges.final if target.is_suspendable else None
         depth = places.entry_depth(self.code) if target.is_suspendable else 0
         line = self.code.co_firstlineno
         for bound in bounds:
@@ -384,7 +384,7 @@ class _Injection:
         found: list[tuple[tuple[int, int], Edit]] = []
         uses: dict[object, Use] = {}
         coverage = self.target.coverage
-        handlers = coverage.handlers
+        handlers = coverage.ranges.handlers
         default = self.code.co_firstlineno
         upper = self.code.co_stacksize
         taken = taken_over(self.code)
@@ -393,7 +393,7 @@ class _Injection:
             exact = bool(bound.compiled.template.protected) or bound.form.returns
             for rank, (at, place, ways, line_there, _) in self._spots(insertion):
                 around = coverage.of_statement(place)
-                handled = around is not None and not coverage.is_final(around)
+                handled = around is not None and not coverage.ranges.is_final(around)
                 covered = coverage.there(at, place) if handlers else INHERIT
                 if at < self.made_at:
                     self._check_unmade(bound, insertion)
@@ -485,7 +485,7 @@ class _Injection:
             )
 
     def _depth_at(self, unit: int) -> int:
-        return self.target.coverage.depths.get(2 * unit, 0)
+        return self.target.coverage.ranges.depths.get(2 * unit, 0)
 
     # -- exceptions --------------------------------------------------------------------------------------
 

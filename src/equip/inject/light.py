@@ -198,9 +198,10 @@ def find_light(
     if not target.is_function or has_record(target.code):
         return None
     what: Sequence[object] = insertions
+    is_mixed = False
     if _LINENO in map(_location, insertions):
-        if _MAKE_CELL in target.opcodes and has_regions(target.code):
-            return None  # what is a cell elsewhere is perhaps none inside a comprehension, or the other way round
+        # What is a cell elsewhere is perhaps none inside a comprehension, or the other way round.
+        is_mixed = _MAKE_CELL in target.opcodes and has_regions(target.code)
         what = kinds = [*map(kind_of, insertions)]
         if kinds.count(kinds[0]) == len(kinds):
             insertions, what = insertions[:1], kinds[:1]
@@ -213,6 +214,8 @@ def find_light(
         key = (target.scope_key, *what)
         known = _known.get(key)
     found = None
+    if is_mixed and (known is None or known.refers or not target.sees_as_global(known.names)):
+        return None
     if known is not None and target.sees_as_global(known.names):
         found = known.by_kinds.get(target.parameter_kinds if known.refers else None)
         if found is not None and target.reaches(known.names):

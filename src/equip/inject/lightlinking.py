@@ -8,6 +8,7 @@ from operator import itemgetter
 from types import CodeType
 
 from equip import isa
+from equip.code import exceptions
 from equip.code.direct import Covered, Direct, Image, Job, Raises, Row, is_in_the_way, job_of, link_jobs
 from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Inherit
 from equip.code.exceptions import Handler
@@ -22,6 +23,7 @@ from equip.inject.variables import Rewritten, changed_variables
 
 _made: Callable[..., Job] = tuple.__new__
 """Makes a ``Job`` of a tuple of all its fields, which is what costs least."""
+_made_covered: Callable[..., Covered] = tuple.__new__
 _LINE: Callable[[Insertion], int] = itemgetter(2)  # what is at lines has one
 _NOWHERE: Mapping[int, Raises] = {}
 _NOTHING: tuple[Covered, ...] = ()
@@ -123,6 +125,7 @@ def _job_without_lines(target: Target, light: Light, images: Sequence[Image | No
     ats: list[int] = []
     runs: list[tuple[Image, int]] = []
     bypassed, covered = _NOWHERE, _NOTHING
+    numbers = exceptions.numbers_of(code.co_exceptiontable)
     if light.parts[1]:
         ats, image = places.RETURNS.positions(opcodes), images[1]
         if image is None:
@@ -138,11 +141,11 @@ def _job_without_lines(target: Target, light: Light, images: Sequence[Image | No
         runs.insert(0, (image, 1))
         stack = max(stack, image[2])
         bypassed = {at: FALLTHROUGH.raises}
-        if code.co_exceptiontable:
+        if numbers:
             if opcodes[at] in isa.PUSHES_FRAMES:
                 return None
             covered = (Covered(at, 0, len(image[0]) >> 1, None),)
-    return _made(Job, (code, ats, runs, bypassed, covered, stack))
+    return _made(Job, (code, ats, runs, bypassed, covered, stack, numbers))
 
 
 def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Insertion]) -> Job | None:
@@ -152,30 +155,39 @@ def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Inse
         return None
     raw, units = code.co_code, len(image[0]) >> 1
     coverage = target.coverage if code.co_exceptiontable else None
-    ats: list[int] = []
     bypassed: dict[int, Raises] = {}
-    covered: list[Covered] = []
+    ats: list[int] = []
+    on_lines: list[tuple[int, int]] = []
+    elsewhere: list[tuple[int, int]] = []
     for line in map(_LINE, insertions):
         there = table[line]
         if isinstance(there, int):
-            ats.append(there)
-            around = INHERIT if coverage is None else coverage.on_line(there, line)
-            if not isinstance(around, Inherit):
-                covered.append(Covered(there, 0, units, around))
+            on_lines.append((there, line))
             continue
-        for at, place, ways, _, _ in there:
-            ats.append(at)
+        for at, place, ways, _, is_early in there:
             if ways is not None:
                 if is_in_the_way(raw, at, ways):
                     return None
                 bypassed[at] = ways.raises
-            around = INHERIT if coverage is None else coverage.there(at, place)
+            if at == place and not is_early:
+                on_lines.append((at, line))
+            else:
+                ats.append(at)
+                elsewhere.append((at, place))
+    ats += [at for at, _ in on_lines]
+    handled: list[tuple[int, Handler | None]] = []
+    if coverage is not None:
+        handled = coverage.differing(on_lines)
+        for at, place in elsewhere:
+            around = coverage.there(at, place)
             if not isinstance(around, Inherit):
-                covered.append(Covered(at, 0, units, around))
-    if len({*ats}) != len(ats) or any(raw[2 * one.at] in isa.PUSHES_FRAMES for one in covered):
+                handled.append((at, around))
+    if len({*ats}) != len(ats) or any(raw[2 * at] in isa.PUSHES_FRAMES for at, _ in handled):
         return None
     ats.sort()
-    return _made(Job, (code, ats, [(image, len(ats))], bypassed, covered, code.co_stacksize + image[2]))
+    covered = [_made_covered(Covered, (at, 0, units, handler)) for at, handler in handled]
+    numbers = () if coverage is None else coverage.ranges.numbers
+    return _made(Job, (code, ats, [(image, len(ats))], bypassed, covered, code.co_stacksize + image[2], numbers))
 
 
 def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:
@@ -199,7 +211,7 @@ def _row_at_entry(target: Target) -> Row:
     code, opcodes = target.code, target.opcodes
     if not target.is_suspendable:
         return places.entry_of_function(opcodes), 0, FALLTHROUGH, None, 0, code.co_firstlineno
-    covered, depth = target.coverage.final, places.entry_depth(code)
+    covered, depth = target.coverage.ranges.final, places.entry_depth(code)
     return places.entry(opcodes), 0, FALLTHROUGH, covered, depth, code.co_firstlineno
 
 

@@ -95,7 +95,7 @@ class _Lines:
         self.coverage = coverage
         self.raw = raw = code.co_code
         self.opcodes = raw[::2]
-        self.lines = LineSpans(code) if coverage is None else coverage.lines
+        self.lines = LineSpans(code) if coverage is None else coverage.ranges.lines
         self.first = self.opcodes.index(isa.RESUME)
         self.body = self.first + isa.RESUME_UNITS
         self.jumps = find_jumps(raw)
@@ -105,7 +105,7 @@ class _Lines:
             if jump.opcode not in companions:
                 self.jumps_to.setdefault(jump.target, []).append(jump)
         self.handlers_to: dict[int, list[Handler]] = {}
-        for handler in coverage.handlers if coverage is not None else ():
+        for handler in coverage.ranges.handlers if coverage is not None else ():
             self.handlers_to.setdefault(handler.target, []).append(handler)
         self.others: dict[int, None] = {}
         """The instructions that more than what falls through can come to, or of which it is not clear."""

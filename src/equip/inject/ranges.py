@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property
 from types import CodeType
 
@@ -17,6 +18,7 @@ from equip.code.sites import Jump, find_jumps
 _WITH = bytes([isa.OP["PUSH_EXC_INFO"], isa.OP["WITH_EXCEPT_START"]])
 _NOTHING = isa.ops("CACHE NOT_TAKEN")
 """What does nothing by itself. NOT_TAKEN the compiler adds when the ranges are made, and puts into any."""
+_UNBINDING = isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR")
 _FEW = 8
 """For so many places it costs less to find the depth of the stack of each by itself than those of all the code."""
 
@@ -28,7 +30,8 @@ class Ranges:
         self.code = code
         self.raw = code.co_code
         self.opcodes = self.raw[::2]
-        self.handlers = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
+        self.numbers = exceptions.numbers_of(code.co_exceptiontable)
+        self.handlers = exceptions.handlers_of(self.numbers)
         self._starts = [handler.start for handler in self.handlers]
         self._ends = [handler.end for handler in self.handlers]
         self.final = stop_iteration_handler(self.raw, self.handlers)
@@ -104,12 +107,26 @@ class Ranges:
     def comes_from(self, handler: Handler, unit: int) -> bool:
         """Whether one of the instructions that lead to the one at ``unit`` is in the range of ``handler``: then all
         that the handler needs is on the stack. It can be there without that, too."""
+        return any(self._is_in(handler, one) for one in self._leading_to(unit))
+
+    def adds_nothing(self, handler: Handler, unit: int) -> bool:
+        """Whether it is plain that locals which are unbound before the instruction at ``unit`` can be so when an
+        exception comes to ``handler``, even if that instruction is not in its range: all that lead to it are."""
+        leading = [*self._leading_to(unit)]
+        for one in leading:
+            there = self.at(one)
+            if there is None or there.target != handler.target or self.opcodes[one] in _UNBINDING:
+                return False
+        return bool(leading)
+
+    def _leading_to(self, unit: int) -> Iterator[int]:
+        """The instructions from which control comes to the one at ``unit``, other than as an exception."""
         before = unit - 1
         while before > 0 and self.opcodes[before] in _NOTHING:
             before -= 1
-        if self.opcodes[before] not in isa.NO_FALLTHROUGH and self._is_in(handler, before):
-            return True
-        return any(self._is_in(handler, origin) for origin in self._origins.get(unit, ()))
+        if self.opcodes[before] not in isa.NO_FALLTHROUGH:
+            yield before
+        yield from self._origins.get(unit, ())
 
     def _is_in(self, handler: Handler, unit: int) -> bool:
         there = self.at(unit)

@@ -246,6 +246,30 @@ record(sys.exception())
     assert ["value"] in seen
 
 
+CELL_OF_BOTH = """
+def f(x, ys):
+    g = lambda: x
+    try:
+        r = [(lambda: x)() for x in ys]
+    except KeyError:
+        return x
+    return r, g()
+record(f(1, [2, 3]))
+"""
+
+
+def test_a_cell_that_a_comprehension_takes_over_in_the_range_of_a_handler_that_reads_it() -> None:
+    # From 3.12 on, MAKE_CELL stands there, and would leave the handler without the cell if it raised.
+    assert equip.check(compile(CELL_OF_BOTH, "program.py", "exec")) == ()
+    code = equip.instrument_code(
+        compile(CELL_OF_BOTH, "program.py", "exec"), Asking(lines("record('line')")), verify=True
+    )
+    events: list[object] = []
+    exec(code, {"record": events.append})
+    assert events[-1] == ([2, 3], 1)
+    assert events.count("line") >= 3
+
+
 class Failure(Exception):
     pass
 

@@ -43,6 +43,10 @@ class LineSpans:
         """The line of a code unit."""
         return self.lines[bisect_right(self.starts, 2 * unit) - 1]
 
+    def since(self, unit: int) -> int:
+        """The first of the code units before a code unit, or this one, from which on all are on its line."""
+        return self.starts[bisect_right(self.starts, 2 * unit) - 1] >> 1
+
     def among(self, first: int, end: int) -> Sequence[int | None]:
         """The lines of some code units that follow one another, not empty."""
         return self.lines[bisect_right(self.starts, 2 * first) - 1 : bisect_left(self.starts, 2 * end)]

@@ -33,6 +33,7 @@ _UNITS = bytes((first & 7) + 1 for first in range(256))
 _IS_HEAD = bytes(byte >> 7 for byte in range(256))
 _IS_UNKNOWN = bytes(byte >= 0x80 | _NONE << 3 for byte in range(256))
 _HAS_LONG = re.compile(b"[%c-%c]" % (0x80 | _LONG << 3, 0x87 | _LONG << 3))
+_HAS_COLUMNS = re.compile(b"[%c-%c%c-%c]" % (0x80, 0x87 | _ONE_LINE_2 << 3, 0x80 | _LONG << 3, 0x87 | _LONG << 3))
 _SIGNED_VARINT = re.compile(rb"[\x40-\x7f]*[\x00-\x3f]")
 
 
@@ -322,11 +323,17 @@ def _numbers_below(limit: int) -> Iterable[int]:
 
 
 def is_told_by(begin: bytes) -> bool:
-    """Whether ``begin`` has all that an entry which begins so says of its line, and nothing of the entry behind it."""
+    """Whether ``begin`` has just that part of an entry which says how its line moves: what is behind that stays the
+    same when something is put in front. Not of an entry without a line, which says nothing of it."""
     kind = begin[0] & 0x78
     if kind in _WITH_VARINT:
         return len(begin) > 1 and _SIGNED_VARINT.fullmatch(begin, 1) is not None
     return len(begin) == 1 and kind != _NONE << 3
+
+
+def has_columns(linetable: bytes) -> bool:
+    """Whether there are columns in a table: there are none with ``-X no_debug_ranges``."""
+    return _HAS_COLUMNS.search(linetable) is not None
 
 
 def unknown_among(linetable: bytes) -> list[tuple[int, int]]:

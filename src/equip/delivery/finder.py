@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, cast
 
 from equip.delivery.codecache import Cache, Entry
 from equip.delivery.lookup import OwnFinder
-from equip.delivery.planning import Matching, Portable, Visitor, run_visitors
+from equip.delivery.planning import Matching, Portable, Visitor, carry_out, run_visitors
 from equip.delivery.reach import functions_in
 from equip.delivery.spared import Spared, brought_in
 from equip.errors import EquipError, EquipWarning
@@ -287,7 +287,7 @@ def make_entry(
     finally:
         called.reset(token)
     imports, homes = brought_in((one.source for each in plan.values() for one in each), package, callables)
-    return Entry(module.injector.inject(plan) if plan else None, imports, homes, _memories(begun))
+    return Entry(carry_out(module, plan) if plan else None, imports, homes, _memories(begun))
 
 
 def begun_for_imports(visitor: Visitor) -> Visitor:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from types import CodeType
 
 from equip.analysis.verify import verify_changed
-from equip.delivery.planning import Visitor, as_visitors, begun, run_visitors, warn_of_idle
+from equip.delivery.planning import Visitor, as_visitors, begun, carry_out, run_visitors, warn_of_idle
 from equip.errors import VerificationError
 from equip.inject.damage import refuse_damaged
 from equip.program.declarations import ModuleDeclaration
@@ -63,12 +63,7 @@ def code_with(
         module_name = name_in_memory(path)
     level = running_optimize() if optimize < 0 else optimize
     module = ModuleDeclaration(code, path, module_name, level, in_memory=True)
-    plan = run_visitors(module, visitors)
-    if not plan:
-        return code
-    new = module.injector.inject(plan)
-    module.plan = {}  # carried out; declarations refer to each other, and would keep it until the collector comes
-    return new
+    return carry_out(module, run_visitors(module, visitors))
 
 
 def name_in_memory(path: str) -> str:

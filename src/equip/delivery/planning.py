@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from types import CodeType
 from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from equip.errors import EquipWarning
@@ -112,3 +113,14 @@ def run_visitors(module: ModuleDeclaration, visitors: Sequence[Visitor]) -> Plan
     finally:
         module.probe = before
     return {path: insertions for path, insertions in module.plan.items() if insertions}
+
+
+def carry_out(module: ModuleDeclaration, plan: Plan) -> CodeType:
+    """The module's code with what its visitors have asked for; the same object when that is nothing.
+
+    The module forgets the plan: declarations refer to each other, and would keep it until the collector comes.
+    """
+    try:
+        return module.injector.inject(plan)
+    finally:
+        module.plan = {}

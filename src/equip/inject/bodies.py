@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from equip import isa
 from equip.code.exceptions import Handler
-from equip.code.locations import lines_below
+from equip.code.locations import has_columns, lines_below
 from equip.inject.ranges import Ranges
 
 _PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
 _NOP = isa.OP["NOP"]
+_LEAVING = isa.NO_FALLTHROUGH | isa.UNCONDITIONAL | isa.ops("CACHE LOAD_CONST NOP POP_EXCEPT POP_ITER POP_TOP SWAP")
 _NOPS = isa.Scan(frozenset({_NOP}))
 _PUSHES_EXCEPTION = isa.Scan(frozenset({_PUSH_EXC_INFO}))
 
@@ -23,6 +24,18 @@ class Try(NamedTuple):
     first: int
     last: int
     units: list[int]
+
+
+class Extent(NamedTuple):
+    """How far the body of a ``try`` goes, as one of its handlers sees it."""
+
+    first: int
+    end: int
+    """The first line behind it."""
+    own: Try | None
+    """The ``try``, if that has a line to itself."""
+    start: int
+    """The first code unit that the handler covers."""
 
 
 class Body(NamedTuple):
@@ -48,8 +61,6 @@ class Bodies:
         self._ranges = ranges
         self._innermost: dict[int, tuple[Body | None, Handler | None]] = {}
         """By where a line is among the limits: the innermost body, and the handler of all its copies, if it is one."""
-        self._begun: dict[int, int] = {}
-        """By handler of a ``try`` that has no line to itself: the line that its first statement is on, too."""
 
     # -- those of which something is covered -------------------------------------------------------------
 
@@ -85,14 +96,20 @@ class Bodies:
         return None
 
     @cached_property
-    def begins(self) -> list[int]:
-        """The code units that a ``try`` which has no line to itself may begin with."""
-        found: dict[int, int] = {}
+    def begins(self) -> dict[int, Handler]:
+        """The code units that a ``try`` which has no line to itself may begin with, and what covers its body.
+
+        What the compiler adds behind the statement before it can be on its line, too.
+        """
+        lines = self._ranges.lines
+        found: dict[int, Handler] = {}
         for body in self._all:
             for handler in body.ranges:
-                if handler.target in self._begun:
-                    found.setdefault(handler.target, handler.start)
-        return [*found.values()]
+                line = self._begun.get(handler.target)
+                if line is not None and line == lines.at(handler.start):
+                    found.setdefault(handler.start, handler)
+                    found.setdefault(lines.since(handler.start), handler)
+        return found
 
     def around_begin(self, covering: Handler) -> Handler | None:
         """What is around the ``try`` that begins where the range of its handler does; it can have another handler."""
@@ -101,7 +118,10 @@ class Bodies:
         return next((one for one in around if self._begun.get(one.target) != line), None)
 
     def is_outside(self, line: int | None, covering: Handler | None) -> bool:
-        """Whether it is plain that what is on a line and covered by ``covering`` leaves no body inside of that."""
+        """Whether it is plain that a line is in no body that is inside of what ``covering`` is the handler of.
+
+        All handlers that ``at`` can find on that line go to the same place, so that one tells for all.
+        """
         if self._unused:
             return False
         body, handler = self._innermost_on(line)
@@ -127,29 +147,69 @@ class Bodies:
     @cached_property
     def _all(self) -> list[Body]:
         """The bodies of every ``try`` with ``except`` or ``finally``."""
-        ranges = self._ranges
         found: dict[tuple[int, int], Body] = {}
-        limits: dict[int, tuple[int, int, list[int]]] = {}
+        for handler in self._ranges.handlers:
+            extent = self._extents.get(handler.target)
+            if extent is not None and extent.first < extent.end:
+                tries = extent.own.units if extent.own else []
+                body = found.setdefault(extent[:2], Body(extent.first, extent.end, [], tries))
+                body.ranges.append(handler)
+        return [*found.values()]
+
+    @cached_property
+    def _extents(self) -> dict[int, Extent]:
+        """By where the handler of a ``try`` begins, if that covers something: how far the body goes."""
+        ranges = self._ranges
+        found: dict[int, Extent] = {}
         for handler in ranges.handlers:
             target = handler.target
-            if ranges.raw[2 * target] != _PUSH_EXC_INFO or ranges.is_of_with(target):
+            if target in found or ranges.raw[2 * target] != _PUSH_EXC_INFO or ranges.is_of_with(target):
                 continue
-            if target not in limits:
-                end = self._first_line(target)
-                own = self._try_of(end)
-                first = own.first + 1 if own else self._covered_from.get(target, end)
-                if not own and handler.start and ranges.opcodes[handler.start - 1] != _NOP:
-                    self._begun[target] = first
-                limits[target] = first, end, own.units if own else []
-            first, end, tries = limits[target]
-            if first < end:
-                found.setdefault((first, end), Body(first, end, [], tries)).ranges.append(handler)
-        return [*found.values()]
+            end = self._first_line(target)
+            own = self._try_of(end)
+            if own and not self._is_of(own, handler, end):
+                own = None
+            first = own.first + 1 if own else self._covered_from.get(target, end)
+            found[target] = Extent(first, end, own, handler.start)
+        return found
+
+    @cached_property
+    def _begun(self) -> dict[int, int]:
+        """By handler of a ``try`` that has no line to itself: the line that its first statement is on, too."""
+        opcodes = self._ranges.opcodes
+        return {
+            target: one.first
+            for target, one in self._extents.items()
+            if not one.own and one.start and (opcodes[one.start - 1] != _NOP or self._has_columns)
+        }
 
     def _try_of(self, line: int) -> Try | None:
         """The ``try`` statement that has a handler whose code begins on ``line``."""
         around = (one for one in self._tries if one.first < line <= one.last)
         return max(around, key=lambda one: one.first, default=None)
+
+    def _is_of(self, own: Try, handler: Handler, end: int) -> bool:
+        """Whether ``handler``, which begins on line ``end``, can be one of a ``try`` that is around it: what is covered
+        first in one of the copies of the body is covered by it or inside of it.
+
+        If not, it is of another ``try`` in that body, one that has no line to itself.
+        """
+        ranges = self._ranges
+        found = [first for unit in own.units if (first := self._covered_first(unit, own.first + 1, end)) is not None]
+        return not found or any(one.target == handler.target or ranges.is_inside(one, handler) for one in found)
+
+    def _covered_first(self, unit: int, first: int, end: int) -> Handler | None:
+        """What covers the first statement behind a code unit that is on a line from ``first`` to above ``end``.
+
+        Not what leaves one: that has the same line, may stand in the place of its last NOP, and is covered otherwise.
+        """
+        opcodes, line_at = self._ranges.opcodes, self._ranges.lines.at
+        for handler in self._ranges.handlers:
+            if handler.start > unit and not self._ranges.is_final(handler):
+                for at in range(handler.start, handler.end):
+                    if opcodes[at] not in _LEAVING and first <= (line_at(at) or 0) < end:
+                        return handler
+        return None
 
     @cached_property
     def _tries(self) -> list[Try]:
@@ -172,6 +232,10 @@ class Bodies:
                 for one in (target, *(beyond.target for beyond in self._ranges.beyond(target))):
                     found[one] = min(first, found.get(one, first))
         return found
+
+    @cached_property
+    def _has_columns(self) -> bool:
+        return has_columns(self._ranges.code.co_linetable)
 
     def _first_line(self, unit: int) -> int:
         """The line of the first instruction from ``unit`` on that has one, or 0."""
@@ -203,6 +267,7 @@ class Bodies:
             if at not in targets:
                 end = self._first_line(at)
                 own = self._try_of(end)
-                if own:
+                # Of the same ``try``, a handler behind another covers that.
+                if own and not any(one.own == own and one.end <= end for one in self._extents.values()):
                     found.append((own.first + 1, end, at))
         return found

@@ -78,12 +78,12 @@ class Coverage:
         if ranges.opcodes[handler.target] == _COPY and ranges.at(handler.target) is None:
             return False  # does nothing more but to leave
         # What restores the variables that a comprehension has taken can unbind them.
-        return self.regions.exist or not ranges.adds_nothing(handler, at)
+        return self.regions.exist or not ranges.is_led_to_from(handler, at)
 
     def of_statement(self, unit: int) -> Handler | None:
         """The handler around a statement before the instruction at ``unit``.
 
-        It differs from ``at`` in a few places. The NOP of a ``try:`` line is in no range, not even that of the
+        It differs from ``Ranges.at`` in a few places. The NOP of a ``try:`` line is in no range, not even that of the
         ``try`` around it. A ``break``, a ``continue`` and the ``return`` of a constant have left the ``try`` or
         ``with`` when their first instruction is reached, and the ``except`` clause when that is POP_EXCEPT. Where the
         first statement of a ``try`` is on its line, so is what belongs before that line. At the first instruction of a
@@ -117,8 +117,9 @@ class Coverage:
             if unit in self.regions.restored:
                 return entered  # on the way to the restores: when it raises, too, they are what comes next
             return ranges.around(covering, entered.depth)
-        if covering is not None and covering.start == unit and unit in self._bodies.begins:
-            return self._bodies.around_begin(covering) or ranges.final
+        beginning = self._bodies.begins.get(unit)
+        if beginning is not None:
+            return self._bodies.around_begin(beginning) or ranges.final
         opcode = ranges.opcode_at(unit)
         if opcode == _PUSH_EXC_INFO:  # of a handler that covers nothing
             return ranges.around(covering, ranges.depth(unit) - 1)

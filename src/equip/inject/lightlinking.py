@@ -185,9 +185,10 @@ def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Inse
     if len({*ats}) != len(ats) or any(raw[2 * at] in isa.PUSHES_FRAMES for at, _ in handled):
         return None
     ats.sort()
-    covered = [_made_covered(Covered, (at, 0, units, handler)) for at, handler in handled]
+    covered = [_made_covered(Covered, (at, 0, units, handler)) for at, handler in handled] or _NOTHING
     numbers = () if coverage is None else coverage.ranges.numbers
-    return _made(Job, (code, ats, [(image, len(ats))], bypassed, covered, code.co_stacksize + image[2], numbers))
+    stack = code.co_stacksize + image[2]
+    return _made(Job, (code, ats, ((image, len(ats)),), bypassed or _NOWHERE, covered, stack, numbers))
 
 
 def _rows(target: Target, light: Light, insertions: Sequence[Insertion]) -> list[Row]:

@@ -15,10 +15,10 @@ from equip.code.lines import LineSpans
 from equip.code.linker import stop_iteration_handler
 from equip.code.sites import Jump, find_jumps
 
+_DELETE_FAST = isa.OP["DELETE_FAST"]
 _WITH = bytes([isa.OP["PUSH_EXC_INFO"], isa.OP["WITH_EXCEPT_START"]])
 _NOTHING = isa.ops("CACHE NOT_TAKEN")
 """What does nothing by itself. NOT_TAKEN the compiler adds when the ranges are made, and puts into any."""
-_UNBINDING = isa.ops("DELETE_FAST LOAD_FAST_AND_CLEAR")
 _FEW = 8
 """For so many places it costs less to find the depth of the stack of each by itself than those of all the code."""
 
@@ -109,13 +109,16 @@ class Ranges:
         that the handler needs is on the stack. It can be there without that, too."""
         return any(self._is_in(handler, one) for one in self._leading_to(unit))
 
-    def adds_nothing(self, handler: Handler, unit: int) -> bool:
-        """Whether it is plain that locals which are unbound before the instruction at ``unit`` can be so when an
-        exception comes to ``handler``, even if that instruction is not in its range: all that lead to it are."""
+    def is_led_to_from(self, handler: Handler, unit: int) -> bool:
+        """Whether all that lead to the instruction at ``unit`` are in the range of ``handler`` and unbind no local.
+
+        Locals that are unbound before that one can then be so in the handler anyway, even if it is not in the range.
+        (Restores of what a comprehension has taken over, which can unbind a local, too, are not looked for.)
+        """
         leading = [*self._leading_to(unit)]
         for one in leading:
             there = self.at(one)
-            if there is None or there.target != handler.target or self.opcodes[one] in _UNBINDING:
+            if there is None or there.target != handler.target or self.opcodes[one] == _DELETE_FAST:
                 return False
         return bool(leading)
 

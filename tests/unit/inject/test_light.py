@@ -195,6 +195,14 @@ def or_over_lines(a):
         a(2)
         or a(3)
     )
+def cell_of_both(a, b):
+    c = lambda: a
+    return [
+        (a, lambda: b)
+        for a in b
+        for b in c
+        if a
+    ]
 """
 
 

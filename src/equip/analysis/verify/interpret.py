@@ -21,7 +21,9 @@ from equip.code.exceptions import Handler
 _STOP_ITERATION: Final = bytes([isa.OP.get("CALL_INTRINSIC_1", 0), isa.OP["RERAISE"]])
 _COPY: Final = isa.OP["COPY"]
 _ON_NONE: Final = ON_NONE | ON_NOT_NONE
-_QUIET: Final = bytes(opcode in isa.QUIET for opcode in range(256))
+_QUIET: Final = bytes(opcode in isa.QUIET | isa.ops("MAKE_CELL") for opcode in range(256))
+"""MAKE_CELL raises only when there is no memory. Where a comprehension takes over a cell of the function, the compiler
+has it in the range of a handler that needs that cell, which is not there yet: it does not count on that, either."""
 Trace = list[tuple[int, tuple[int, ...]]]
 """Instructions, by their index, and the stack before each."""
 

@@ -412,6 +412,14 @@ BODIES = {
         except TypeError:
             record("end")
     """,
+    "line before a try on the line of its first statement": """
+        try:
+            record("before")  # here
+            try: g()
+            finally: record("inner")
+        except KeyError as error:
+            record("handled", error)
+    """,
     "try on the line of its first statement": """
         try: g()  # here
         except KeyError as error: record("handled", error)

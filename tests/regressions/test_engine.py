@@ -154,7 +154,9 @@ f(X())
 record("after")
 """
     reported: list[tuple[str, object]] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda u: reported.append((str(u.exc_value), u.exc_value.__context__)))
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda u: reported.append((str(u.exc_value), u.exc_value.__context__))
+    )
     code = instrumented(source, lambda r: r.insert_before("raise ValueError('B')", suppress=True))
     gc.disable()
     try:
@@ -566,6 +568,8 @@ def test_suspending_before_a_return_of_what_was_instrumented() -> None:
             equip.SimpleRewriter(meth_decl).insert_after("x = yield 5")
 
     source = "def f(y):\n    yield 10 // y\nrecord(list(f(0)), list(f(1)))\n"
-    code = equip.instrument_code(instrumented(source, asked(("insert_on_raise", None, "if y == 0: return 5"))), Again())
+    code = equip.instrument_code(
+        instrumented(source, asked(("insert_on_raise", None, "if y == 0: return 5"))), Again()
+    )
     assert equip.check(code) == ()
     assert run(code) == [([], [10, 5])]

@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 import equip
+from equip.code.locations import decode, encode, has_columns
 
 PRELUDE = """
 import sys
@@ -496,3 +497,22 @@ def test_return_is_refused_at_a_line_that_leaves_a_try(name: str) -> None:
     source, lineno = program(BODIES[name])
     with pytest.raises(equip.SnippetError, match="inside a `try`"):
         run(source, AtLine(lineno, "return 5"))
+
+
+def test_first_line_of_a_try_in_code_without_columns() -> None:
+    # As ``-X no_debug_ranges`` compiles: there is a NOP of the ``try:``, but it does not tell how far that goes.
+    source = "def f():\n    try:\n        record('body')\n    finally:\n        record('finally')\nf()\n"
+    module = compile(source, "program.py", "exec")
+    [function] = [one for one in module.co_consts if isinstance(one, type(module))]
+    entries = [
+        one._replace(end_line=one.line, column=None, end_column=None)
+        for one in decode(function.co_linetable, function.co_firstlineno)
+    ]
+    without = function.replace(co_linetable=encode(entries, function.co_firstlineno))
+    assert [has_columns(one.co_linetable) for one in (function, without)] == [True, False]
+    consts = tuple(without if one is function else one for one in module.co_consts)
+    code = equip.instrument_code(module.replace(co_consts=consts), AtLine(3, "raise KeyError"))
+    events: list[str] = []
+    with pytest.raises(KeyError):
+        exec(code, {"record": events.append})
+    assert events == ["finally"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from types import CodeType
 
 import pytest
 from programs import Calls, Returns
 
 import equip
+from equip.delivery.finder import make_entry
+from equip.inject.request import Insertion
 
 SOURCE = "def f(a):\n    return a + 1\nclass C:\n    def g(self): return [lambda: 2]\n"
 
@@ -86,3 +89,26 @@ def test_mistakes_are_raised() -> None:
 
     with pytest.raises(equip.SnippetError):
         equip.instrument_code(compiled(), Wrong())
+
+
+class EveryLine(equip.MethodVisitor):
+    def visit(self, decl: equip.MethodDeclaration) -> None:
+        rewriter = equip.SimpleRewriter(decl)
+        for line in decl.executable_lines:
+            rewriter.insert_at_line(line, "pass; int()")
+
+
+@pytest.mark.parametrize("how", ["instrument_code", "make_entry"])
+def test_what_was_asked_for_is_let_go_when_it_is_done(how: str) -> None:
+    code = compile("def f():\n" + "    g()\n" * 100, "mod.py", "exec")
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(one, Insertion) for one in gc.get_objects())
+        if how == "instrument_code":
+            assert equip.instrument_code(code, EveryLine()) is not code
+        else:
+            assert make_entry(code, "mod", "", [EveryLine()], in_memory=True).code is not None
+        assert sum(isinstance(one, Insertion) for one in gc.get_objects()) < before + 10
+    finally:
+        gc.enable()

@@ -31,6 +31,39 @@ def module() -> ModuleDeclaration:
     return module_of()
 
 
+def test_what_is_asked_for_at_another_line_is_like_what_was_before_but_for_the_line(module: ModuleDeclaration) -> None:
+    f = module.functions[0]
+    rewriter = equip.SimpleRewriter(f)
+    module.probe = "P"
+    rewriter.insert_at_line(4, "a").insert_at_line(5, "a").insert_at_line(4, "b").insert_at_line(5, "b", suppress=True)
+    module.probe = "Q"
+    rewriter.insert_at_line(4, "b", suppress=True)
+    equip.SimpleRewriter(f).insert_at_line(5, "b", suppress=True).insert_at_line(4, "b", suppress=True)
+    rewriter.insert_at_line(5, "b", suppress=True).insert_before("b", suppress=True)
+    rewriter.insert_at_line(4, "b", suppress=True)
+    assert module.plan[f.code_path] == [
+        Insertion(JoinPoint.LINENO, "a", 4, probe="P"),
+        Insertion(JoinPoint.LINENO, "a", 5, probe="P"),
+        Insertion(JoinPoint.LINENO, "b", 4, probe="P"),
+        Insertion(JoinPoint.LINENO, "b", 5, True, probe="P"),
+        Insertion(JoinPoint.LINENO, "b", 4, True, probe="Q"),
+        Insertion(JoinPoint.LINENO, "b", 5, True, probe="Q", group=1),
+        Insertion(JoinPoint.LINENO, "b", 4, True, probe="Q", group=1),
+        Insertion(JoinPoint.LINENO, "b", 5, True, probe="Q"),
+        Insertion(JoinPoint.BEFORE, "b", None, True, probe="Q"),
+        Insertion(JoinPoint.LINENO, "b", 4, True, probe="Q"),
+    ]
+
+
+@pytest.mark.parametrize("line", [99, 0, 4.0, "4", None, True])
+def test_another_line_must_be_one_that_has_code(module: ModuleDeclaration, line: object) -> None:
+    f = module.functions[0]
+    rewriter = equip.SimpleRewriter(f).insert_at_line(4, "a")
+    with pytest.raises(equip.JoinPointError, match="line"):
+        rewriter.insert_at_line(line, "a")  # type: ignore[arg-type]
+    assert module.plan[f.code_path] == [Insertion(JoinPoint.LINENO, "a", 4)]
+
+
 def test_all_methods_return_the_rewriter_and_ask(module: ModuleDeclaration) -> None:
     module.probe = "P"
     f = module.functions[0]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cached_property
 from typing import NamedTuple
 
 from equip import isa
 from equip.code.exceptions import Handler
 from equip.code.locations import has_columns, lines_below
 from equip.inject.ranges import Ranges
+from equip.lazy import lazy
 
 _PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
 _NOP = isa.OP["NOP"]
@@ -95,7 +95,7 @@ class Bodies:
                         return one
         return None
 
-    @cached_property
+    @lazy
     def begins(self) -> dict[int, Handler]:
         """The code units that a ``try`` which has no line to itself may begin with, and what covers its body.
 
@@ -125,7 +125,13 @@ class Bodies:
         if self._unused:
             return False
         body, handler = self._innermost_on(line)
-        return body is None or (handler is not None and not self._ranges.is_inside(handler, covering))
+        if body is None:
+            return True
+        if handler is None:
+            return False
+        return (covering is not None and covering.target == handler.target) or not self._ranges.is_inside(
+            handler, covering
+        )
 
     def _innermost_on(self, line: int | None) -> tuple[Body | None, Handler | None]:
         """The body that a line is in and that no other is inside of."""
@@ -139,12 +145,12 @@ class Bodies:
             found = self._innermost[between] = body, sole
         return found
 
-    @cached_property
+    @lazy
     def _limits(self) -> list[int]:
         """The lines at which bodies begin or end."""
         return sorted({limit for body in self._all for limit in (body.first, body.end)})
 
-    @cached_property
+    @lazy
     def _all(self) -> list[Body]:
         """The bodies of every ``try`` with ``except`` or ``finally``."""
         found: dict[tuple[int, int], Body] = {}
@@ -156,7 +162,7 @@ class Bodies:
                 body.ranges.append(handler)
         return [*found.values()]
 
-    @cached_property
+    @lazy
     def _extents(self) -> dict[int, Extent]:
         """By where the handler of a ``try`` begins, if that covers something: how far the body goes."""
         ranges = self._ranges
@@ -173,7 +179,7 @@ class Bodies:
             found[target] = Extent(first, end, own, handler.start)
         return found
 
-    @cached_property
+    @lazy
     def _begun(self) -> dict[int, int]:
         """By handler of a ``try`` that has no line to itself: the line that its first statement is on, too."""
         opcodes = self._ranges.opcodes
@@ -211,7 +217,7 @@ class Bodies:
                         return handler
         return None
 
-    @cached_property
+    @lazy
     def _tries(self) -> list[Try]:
         """Every ``try`` that has a line to itself."""
         found: dict[int, Try] = {}
@@ -222,7 +228,7 @@ class Bodies:
                 found.setdefault(line, Try(line, line + below, [])).units.append(at)
         return [*found.values()]
 
-    @cached_property
+    @lazy
     def _covered_from(self) -> dict[int, int]:
         """By handler: the first line of what it covers. What a handler inside of that covers is in it."""
         found: dict[int, int] = {}
@@ -233,7 +239,7 @@ class Bodies:
                     found[one] = min(first, found.get(one, first))
         return found
 
-    @cached_property
+    @lazy
     def _has_columns(self) -> bool:
         return has_columns(self._ranges.code.co_linetable)
 
@@ -258,7 +264,7 @@ class Bodies:
         target = next((at for at in following if at > unit and depths.get(2 * at) == depth + 1), None)
         return None if target is None else Handler(unit, unit + 1, target, depth, False)
 
-    @cached_property
+    @lazy
     def _unused(self) -> list[tuple[int, int, int]]:
         """First line of the body, line of the handler and its code unit, for each handler that covers nothing."""
         targets = {handler.target for handler in self._ranges.handlers}

@@ -8,12 +8,12 @@ before that value is taken from the stack, for the call that leaves the ``with``
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import NamedTuple
 
 from equip import isa
 from equip.code.exceptions import Handler
 from equip.inject.ranges import Ranges
+from equip.lazy import lazy
 
 _COPY = isa.OP["COPY"]
 _CHECKS = isa.ops("CHECK_EXC_MATCH")
@@ -91,7 +91,7 @@ class Clauses:
             return True
         return ranges.depth(unit) >= handler.depth and ranges.kept(start, unit, guess) >= handler.depth
 
-    @cached_property
+    @lazy
     def _withs_inside_out(self) -> list[tuple[Handler, int]]:
         """The ranges of every ``with`` and the line of it, inner ones first."""
         ranges = self._ranges
@@ -99,7 +99,7 @@ class Clauses:
         in_order = sorted(withs, key=lambda handler: handler.depth, reverse=True)
         return [(handler, ranges.lines.at(handler.target + 1) or 0) for handler in in_order]
 
-    @cached_property
+    @lazy
     def _all_inside_out(self) -> list[Clause]:
         """Every clause, inner ones first."""
         ranges = self._ranges
@@ -110,7 +110,7 @@ class Clauses:
                 found.append(Clause(at + 1, cleanup))
         return sorted(found, reverse=True)
 
-    @cached_property
+    @lazy
     def of_groups(self) -> tuple[Clause, ...]:
         """Every clause of ``except*``. The exceptions raised so far and what is not matched yet are on the stack."""
         opcodes = self._ranges.opcodes
@@ -134,7 +134,7 @@ class Clauses:
                 return Handler(unit, unit + 1, target, cleanup.depth, True)
         return cleanup
 
-    @cached_property
+    @lazy
     def _unnaming(self) -> list[tuple[int, int]]:
         """Where each clause with a name begins, and what lets go of that: it is the last of the clause."""
         opcodes = self._ranges.opcodes

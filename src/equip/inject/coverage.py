@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from itertools import chain
 from types import CodeType
 
@@ -15,6 +14,7 @@ from equip.code.exceptions import Handler
 from equip.inject.bodies import Bodies
 from equip.inject.clauses import Clauses
 from equip.inject.ranges import Ranges
+from equip.lazy import lazy
 
 _COPY = isa.OP["COPY"]
 _PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
@@ -101,7 +101,7 @@ class Coverage:
             return self._of_peculiar(unit, covering, line)
         return self._left_at(unit, covering, line) or covering or self.ranges.final
 
-    @cached_property
+    @lazy
     def _peculiar(self) -> frozenset[int]:
         """The code units where more counts than in which lines and in which handler they are."""
         groups = (range(clause.start, clause.cleanup.target) for clause in self._clauses.of_groups)

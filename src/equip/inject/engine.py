@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property
 from operator import itemgetter
 from types import CodeType
 from typing import Protocol
@@ -35,6 +34,7 @@ from equip.inject.variables import (
     own_loads,
     own_returned_values,
 )
+from equip.lazy import lazy
 
 _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
@@ -469,7 +469,7 @@ class _Injection:
             )
         return found
 
-    @cached_property
+    @lazy
     def made_at(self) -> int:
         return places.made_at(self.code) if self.target.is_suspendable else 0
 
@@ -498,7 +498,7 @@ class _Injection:
             use = self._handler_use(bound, template)
             self._guard(Guard(use, self.code.co_firstlineno, frozenset({last}), since=since, holes=self._holes))
 
-    @cached_property
+    @lazy
     def _holes(self) -> tuple[tuple[int, int], ...]:
         """What the compiler, too, would have in no handler around the body."""
         return self.target.coverage.regions.holes

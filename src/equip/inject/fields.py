@@ -10,8 +10,9 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import CodeType
+
+from equip.lazy import lazy
 
 TEXT_FIELDS = (
     "file_name",
@@ -194,7 +195,7 @@ class FieldValues:
     def lineno(self) -> int:
         return self._code.co_firstlineno
 
-    @cached_property
+    @lazy
     def parameters(self) -> Parameters:
         return Parameters.of(self._code)
 

@@ -21,7 +21,6 @@ in it has raised. Code goes behind them. Blocks of the prologue have their code 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +30,7 @@ from equip.code.lines import lines_by_unit
 from equip.errors import JoinPointError
 from equip.inject import places
 from equip.inject.lines import Encounter
+from equip.lazy import lazy
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge
@@ -90,11 +90,11 @@ class FlowPlaces:
         self._blocks = {place_of_block(block): block for block in self.flow.nodes if block is not self.flow.exit}
         self._found: dict[Place, list[Spot]] = {}
 
-    @cached_property
+    @lazy
     def _edges(self) -> dict[Place, Edge]:
         return {place_of_edge(edge): edge for edge in self.flow.edges}
 
-    @cached_property
+    @lazy
     def _lines(self) -> list[int | None]:
         return lines_by_unit(self.code)
 
@@ -336,7 +336,7 @@ class FlowPlaces:
                 return line
             block = before
 
-    @cached_property
+    @lazy
     def _dominators(self) -> Mapping[BasicBlock, BasicBlock]:
         from equip.analysis.dominators import DominatorTree
 

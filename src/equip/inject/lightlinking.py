@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
 from types import CodeType
+from typing import cast
 
 from equip import isa
 from equip.code import exceptions
@@ -27,6 +28,7 @@ _made_covered: Callable[..., Covered] = tuple.__new__
 _LINE: Callable[[Insertion], int] = itemgetter(2)  # what is at lines has one
 _NOWHERE: Mapping[int, Raises] = {}
 _NOTHING: tuple[Covered, ...] = ()
+_NO_PLACES: list[tuple[int, int]] = []
 _PREFIX, _RETURN_VALUE = isa.EXTENDED_ARG, isa.OP["RETURN_VALUE"]
 
 
@@ -156,32 +158,34 @@ def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Inse
     raw, units = code.co_code, len(image[0]) >> 1
     coverage = target.coverage if code.co_exceptiontable else None
     bypassed: dict[int, Raises] = {}
-    ats: list[int] = []
-    on_lines: list[tuple[int, int]] = []
-    elsewhere: list[tuple[int, int]] = []
-    for line in map(_LINE, insertions):
-        there = table[line]
-        if isinstance(there, int):
-            on_lines.append((there, line))
-            continue
-        for at, place, ways, _, is_early in there:
-            if ways is not None:
-                if is_in_the_way(raw, at, ways):
-                    return None
-                bypassed[at] = ways.raises
-            if at == place and not is_early:
-                on_lines.append((at, line))
-            else:
-                ats.append(at)
-                elsewhere.append((at, place))
-    ats += [at for at, _ in on_lines]
+    lines = [*map(_LINE, insertions)]
+    found = [*map(table.__getitem__, lines)]
+    ats, elsewhere = cast("list[int]", found), _NO_PLACES
+    if list in map(type, found):
+        ats, lines, elsewhere = [], [], []
+        for line, there in zip(map(_LINE, insertions), found, strict=True):
+            if isinstance(there, int):
+                ats.append(there)
+                lines.append(line)
+                continue
+            for at, place, ways, _, is_early in there:
+                if ways is not None:
+                    if is_in_the_way(raw, at, ways):
+                        return None
+                    bypassed[at] = ways.raises
+                if at == place and not is_early:
+                    ats.append(at)
+                    lines.append(line)
+                else:
+                    elsewhere.append((at, place))
     handled: list[tuple[int, Handler | None]] = []
     if coverage is not None:
-        handled = coverage.differing(on_lines)
+        handled = coverage.differing(zip(ats, lines, strict=True))
         for at, place in elsewhere:
             around = coverage.there(at, place)
             if not isinstance(around, Inherit):
                 handled.append((at, around))
+    ats += [at for at, _ in elsewhere]
     if len({*ats}) != len(ats) or any(raw[2 * at] in isa.PUSHES_FRAMES for at, _ in handled):
         return None
     ats.sort()

@@ -59,12 +59,12 @@ Encounters: TypeAlias = dict[int, int | list[Encounter]]
 it: of these there is the place only, since a large program has hundreds of thousands."""
 
 
-def encounters(code: CodeType, coverage: Coverage | None) -> Encounters:
-    """The encounters of every line of ``code``; ``coverage`` is that of ``code``, None where it has no handlers."""
-    opcodes = code.co_code[::2]
+def encounters(code: CodeType, opcodes: bytes, coverage: Coverage | None) -> Encounters:
+    """The encounters of every line of ``code``, of which ``opcodes`` is ``co_code[::2]``; ``coverage`` is that of
+    ``code``, None where it has no handlers."""
     if coverage is None and _BENDS.first(opcodes) == len(opcodes) - 1:
         return _of_straight(code, opcodes)
-    return _Lines(code, coverage).encounters()
+    return _Lines(code, opcodes, coverage).encounters()
 
 
 def _of_straight(code: CodeType, opcodes: bytes) -> Encounters:
@@ -91,14 +91,14 @@ def listed(line: int, found: int | list[Encounter]) -> list[Encounter]:
 class _Lines:
     """Positions are code units, those of instructions the ones of their first prefix."""
 
-    def __init__(self, code: CodeType, coverage: Coverage | None) -> None:
+    def __init__(self, code: CodeType, opcodes: bytes, coverage: Coverage | None) -> None:
         self.coverage = coverage
         self.raw = raw = code.co_code
-        self.opcodes = raw[::2]
+        self.opcodes = opcodes
         self.lines = LineSpans(code) if coverage is None else coverage.ranges.lines
         self.first = self.opcodes.index(isa.RESUME)
         self.body = self.first + isa.RESUME_UNITS
-        self.jumps = find_jumps(raw)
+        self.jumps = find_jumps(raw) if coverage is None else coverage.ranges.jumps
         self.jumps_to: dict[int, list[Jump]] = {}
         companions = isa.COMPANION_JUMPS
         for jump in self.jumps:
@@ -151,11 +151,14 @@ class _Lines:
 
     def encounters(self) -> Encounters:
         found = self._fallen_into()
+        starts, lines = self.lines.starts, self.lines.lines
         for at in sorted(self.others):
-            line = self.lines.at(at)
+            span = bisect_right(starts, 2 * at) - 1
+            line = lines[span]
             if line is None:
                 continue
-            here = self._ways(at, line)
+            is_first = starts[span] == 2 * at
+            here = None if is_first and self._all_fire(at, line) else self._ways(at, line)
             if here is None:
                 if line in found:
                     _add_another(found, line, at)
@@ -227,6 +230,14 @@ class _Lines:
         return None
 
     # -- the ways into one instruction ---------------------------------------------------------------------
+
+    def _all_fire(self, at: int, line: int) -> bool:
+        """Whether it is plain that each way into an instruction fires, which is the first of its line there."""
+        jumps = self.jumps_to.get(at)
+        if jumps is None or at in self.handlers_to or self.opcodes[at - isa.LOOP_END] == _END_FOR:
+            return False
+        starts, lines = self.lines.starts, self.lines.lines
+        return line not in [lines[bisect_right(starts, 2 * jump.at) - 1] for jump in jumps]
 
     def _ways(self, at: int, line: int) -> list[Encounter] | None:
         """The encounters of a line at one of its instructions; None where each way into it fires."""

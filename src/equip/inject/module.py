@@ -8,6 +8,7 @@ from types import CodeType
 
 from equip import isa
 from equip.errors import JoinPointError
+from equip.inject.collector import without_collector
 from equip.inject.compiling import bind, private_names
 from equip.inject.damage import refuse_damaged
 from equip.inject.engine import check_place, instrument
@@ -110,7 +111,7 @@ class ModuleInjector:
         if not asked:
             return self.code
         try:
-            new = _Rebuild(self.code, asked, global_names).rebuilt()
+            new = without_collector(_Rebuild(self.code, asked, global_names).rebuilt)
         except Exception as error:
             refuse_damaged(self.code, error)
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cached_property
 from types import CodeType
 
 from equip import isa
@@ -14,6 +13,7 @@ from equip.code.exceptions import Handler
 from equip.code.lines import LineSpans
 from equip.code.linker import stop_iteration_handler
 from equip.code.sites import Jump, find_jumps
+from equip.lazy import lazy
 
 _DELETE_FAST = isa.OP["DELETE_FAST"]
 _WITH = bytes([isa.OP["PUSH_EXC_INFO"], isa.OP["WITH_EXCEPT_START"]])
@@ -99,7 +99,7 @@ class Ranges:
             return depth_at(self.code, self.handlers, 2 * unit) or 0
         return self.depths.get(2 * unit, 0)
 
-    @cached_property
+    @lazy
     def depths(self) -> dict[int, int]:
         """The depth of the stack before each instruction that can be reached, by offset."""
         return stack_depths(self.code)
@@ -135,7 +135,7 @@ class Ranges:
         there = self.at(unit)
         return there is not None and (there.target == handler.target or self.is_inside(there, handler))
 
-    @cached_property
+    @lazy
     def _origins(self) -> dict[int, list[int]]:
         """The code units of the jumps to each target."""
         found: dict[int, list[int]] = {}
@@ -143,7 +143,7 @@ class Ranges:
             found.setdefault(jump.target, []).append(jump.start)
         return found
 
-    @cached_property
+    @lazy
     def jumps(self) -> list[Jump]:
         """Every jump."""
         return find_jumps(self.raw)
@@ -163,7 +163,7 @@ class Ranges:
             found += 1
         return found
 
-    @cached_property
+    @lazy
     def _stacks(self) -> dict[int, tuple[frozenset[int], ...]]:
         from equip.analysis.stackvalues import stacks_of_some_way
 
@@ -171,7 +171,7 @@ class Ranges:
 
     # -- lines -------------------------------------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def lines(self) -> LineSpans:
         """The line of each code unit."""
         return LineSpans(self.code)

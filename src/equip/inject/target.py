@@ -6,7 +6,6 @@ import __future__
 import enum
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
-from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from equip.code.locations import located
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
 from equip.inject.lines import Encounters, encounters
+from equip.lazy import lazy
 
 if TYPE_CHECKING:
     from equip.inject.flow import FlowPlaces
@@ -99,12 +99,12 @@ class Target:
         self.scope_key = flags & _SCOPE_FLAGS | self.is_module << 32 | (setting.optimize + 2) << 40
         """What compiling a snippet depends on, names aside; a number, since it is asked for at each insertion."""
 
-    @cached_property
+    @lazy
     def bound(self) -> dict[object, object]:
         """What snippets were bound to it already (``compiling.bind``)."""
         return {}
 
-    @cached_property
+    @lazy
     def enclosing(self) -> Sequence[CodeType]:
         """The code objects around it, the module's first."""
         around = self.around
@@ -154,7 +154,7 @@ class Target:
     def parameters(self) -> Parameters:
         return self.fields.parameters
 
-    @cached_property
+    @lazy
     def fields(self) -> FieldValues:
         return FieldValues(self.code, self.setting.file_path, self.setting.module_name, self.class_name)
 
@@ -264,7 +264,7 @@ class Target:
         """Whether a class body (or module) itself has ``name`` in its namespace."""
         return name in self._kept
 
-    @cached_property
+    @lazy
     def _kept(self) -> frozenset[str]:
         return self._named_by(_NAMESPACE, self.code.co_names)
 
@@ -286,17 +286,17 @@ class Target:
                 found.add(pool[arg])
         return frozenset(found)
 
-    @cached_property
+    @lazy
     def encounters(self) -> Encounters:
         """Where each line of it is encountered, by line."""
-        return encounters(self.code, self.coverage if self.code.co_exceptiontable else None)
+        return encounters(self.code, self.opcodes, self.coverage if self.code.co_exceptiontable else None)
 
-    @cached_property
+    @lazy
     def coverage(self) -> Coverage:
         """What a statement at a place is covered by."""
         return Coverage(self.code)
 
-    @cached_property
+    @lazy
     def flow(self) -> FlowPlaces:
         """Its basic blocks and edges as places. Raises ``InvalidCodeError``."""
         from equip.inject.flow import FlowPlaces

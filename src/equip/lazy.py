@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 _Value = TypeVar("_Value")
 
@@ -20,7 +20,18 @@ class lazy(Generic[_Value]):
         self._name = find.__name__
         self.__doc__ = find.__doc__
 
-    def __get__(self, instance: object, owner: type) -> _Value:
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> lazy[_Value]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> _Value: ...
+
+    def __get__(self, instance: object, owner: type) -> lazy[_Value] | _Value:
+        if instance is None:
+            return self
         value = self._find(instance)
         setattr(instance, self._name, value)  # where it is found from now on
         return value

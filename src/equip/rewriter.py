@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from equip.errors import JoinPointError
 from equip.inject.callables import call_of
-from equip.inject.request import Insertion, JoinPoint, Place
+from equip.inject.request import Insertion, JoinPoint, Place, made
 from equip.program.declarations import Declaration, ImportDeclaration
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from equip.inject.target import Target
 
 _BEFORE, _AFTER, _LINENO = JoinPoint.BEFORE, JoinPoint.AFTER, JoinPoint.LINENO  # on 3.11 a member of an enum is dear
-_made: Callable[..., Insertion] = tuple.__new__
-"""Makes an ``Insertion`` of a tuple of all its fields, which is what costs least."""
 Snippet: TypeAlias = str | Callable[..., Any]
 """Python source with fields, or a callable whose parameter names are the fields that it wants."""
 
@@ -59,16 +57,18 @@ class SimpleRewriter:
         """Run ``code`` each time the line ``lineno`` (from 1) is encountered."""
         module, target = self._module, self._target
         asked = module.plan.get(self._path)
-        if target is not None and asked and type(lineno) is int and lineno in target.encounters:
-            location, source, _, suppressed, probe, group, place = asked[-1]
+        if target is not None and asked:
+            location, source, _, suppressed, probe, group, _ = asked[-1]
             if (
                 source is code
                 and location is _LINENO
                 and suppressed is suppress
                 and group == self._group
                 and probe == module.probe
-            ):  # the same as before, at another line: it is as possible there
-                asked.append(_made(Insertion, (location, source, lineno, suppressed, probe, group, place)))
+                and type(lineno) is int
+                and lineno in target.encounters
+            ):  # What was asked for last, at another line: whether it is possible depends on nothing else of the line.
+                asked.append(made(Insertion, (location, source, lineno, suppressed, probe, group, ())))
                 return self
         return self._ask(_LINENO, code, suppress, lineno)
 

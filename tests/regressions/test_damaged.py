@@ -6,6 +6,7 @@ import dis
 import importlib.util
 import inspect
 import marshal
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,16 @@ def loading_nothing() -> CodeType:
     return with_function(GOOD, "f", lambda code: with_argument(code, "LOAD_FAST", 99))
 
 
+def beginning_nowhere() -> CodeType:
+    def changed(code: CodeType) -> CodeType:
+        offset = next(one.offset for one in dis.get_instructions(code) if one.opname == "RESUME")
+        raw = bytearray(code.co_code)
+        raw[offset] = dis.opmap["NOP"]
+        return code.replace(co_code=bytes(raw))
+
+    return with_function(GOOD, "f", changed)
+
+
 def write(path: Path, code: CodeType) -> bytes:
     data = importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
     path.write_bytes(data)
@@ -93,6 +104,27 @@ def test_a_damaged_file_is_left_and_the_others_go_on(
 def test_damaged_code_in_memory(damage: Callable[[], CodeType], kind: str) -> None:
     with pytest.raises(equip.InvalidCodeError, match=r"^x\.py:[0-9]+: f, offset [0-9]+: expected"):
         equip.instrument_code(damage(), PROBES[kind](), verify=True)
+
+
+@pytest.mark.parametrize("first", [lambda to: to.insert_before("pass"), lambda to: to.insert_after("pass")])
+def test_where_it_is_asked_for_a_line_behind_something_else(first: Callable[[equip.SimpleRewriter], object]) -> None:
+    errors: list[str] = []
+
+    class AtLine(equip.MethodVisitor):
+        def visit(self, decl: equip.MethodDeclaration) -> None:
+            if decl.method_name == "f":
+                rewriter = equip.SimpleRewriter(decl)
+                first(rewriter)
+                try:
+                    rewriter.insert_at_line(3, "pass")
+                except Exception as error:
+                    errors.append(f"{type(error).__name__}: {error}")
+                    raise
+
+    with pytest.raises(equip.InvalidCodeError):
+        equip.instrument_code(beginning_nowhere(), AtLine())
+    assert len(errors) == 1
+    assert re.match(r"InvalidCodeError: x\.py:[0-9]+: f, offset [0-9]+: ", errors[0])
 
 
 def test_asking_about_damaged_code() -> None:

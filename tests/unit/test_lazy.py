@@ -41,3 +41,15 @@ def test_what_raises_is_asked_for_again() -> None:
 
 def test_documented() -> None:
     assert vars(Counting)["value"].__doc__ == "How often it was found."
+
+
+def test_found_in_the_class_as_itself() -> None:
+    assert isinstance(Counting.value, lazy)
+
+
+def test_kept_by_the_name_that_it_has_in_the_class() -> None:
+    class Renamed:
+        other = lazy(lambda self: [id(self)])
+
+    one = Renamed()
+    assert one.other is one.other

@@ -28,7 +28,6 @@ _made_covered: Callable[..., Covered] = tuple.__new__
 _LINE: Callable[[Insertion], int] = itemgetter(2)  # what is at lines has one
 _NOWHERE: Mapping[int, Raises] = {}
 _NOTHING: tuple[Covered, ...] = ()
-_NO_PLACES: list[tuple[int, int]] = []
 _PREFIX, _RETURN_VALUE = isa.EXTENDED_ARG, isa.OP["RETURN_VALUE"]
 
 
@@ -159,11 +158,13 @@ def _job_at_lines(target: Target, image: Image | None, insertions: Sequence[Inse
     coverage = target.coverage if code.co_exceptiontable else None
     bypassed: dict[int, Raises] = {}
     lines = [*map(_LINE, insertions)]
-    found = [*map(table.__getitem__, lines)]
-    ats, elsewhere = cast("list[int]", found), _NO_PLACES
-    if list in map(type, found):
-        ats, lines, elsewhere = [], [], []
-        for line, there in zip(map(_LINE, insertions), found, strict=True):
+    elsewhere: list[tuple[int, int]] = []
+    places = [*map(table.__getitem__, lines)]
+    if list not in map(type, places):  # each line is at one place
+        ats = cast("list[int]", places)
+    else:
+        ats, lines = [], []
+        for line, there in zip(map(_LINE, insertions), places, strict=True):
             if isinstance(there, int):
                 ats.append(there)
                 lines.append(line)

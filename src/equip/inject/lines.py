@@ -232,7 +232,8 @@ class _Lines:
     # -- the ways into one instruction ---------------------------------------------------------------------
 
     def _all_fire(self, at: int, line: int) -> bool:
-        """Whether it is plain that each way into an instruction fires, which is the first of its line there."""
+        """Whether it is plain that each way into the instruction at ``at`` fires, of which the one before it is on
+        another line. If not, each may still fire; behind a loop it depends on where that begins, too."""
         jumps = self.jumps_to.get(at)
         if jumps is None or at in self.handlers_to or self.opcodes[at - isa.LOOP_END] == _END_FOR:
             return False

@@ -13,7 +13,7 @@ from equip.inject.compiling import bind, private_names
 from equip.inject.damage import refuse_damaged
 from equip.inject.engine import check_place, instrument
 from equip.inject.refusals import parsed
-from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan
+from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan, made
 from equip.inject.snippet import parse
 from equip.inject.target import Setting, Target
 
@@ -26,8 +26,6 @@ _PLACED = frozenset({_LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _SOUND_LIMIT = 20_000
 _sound: dict[tuple[int, JoinPoint, str, bool, str, int], Insertion] = {}
 """Insertions that were found to be possible in whatever target has such a scope; at a line or place, if that exists."""
-_made: Callable[..., Insertion] = tuple.__new__
-"""Makes an ``Insertion`` of a tuple of all its fields, which is what costs least."""
 
 
 class ModuleInjector:
@@ -71,7 +69,7 @@ class ModuleInjector:
         sound = _sound.get(key)
         if sound is not None and lineno is None and location not in _PLACED:
             return sound
-        insertion = _made(Insertion, (location, source, lineno, suppress, probe, group, place))
+        insertion = made(Insertion, (location, source, lineno, suppress, probe, group, place))
         try:
             if sound is not None and type(lineno) is int and location is _LINENO and lineno in target.encounters:
                 return insertion

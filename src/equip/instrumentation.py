@@ -47,7 +47,12 @@ class BytecodeObject:
 
     @classmethod
     def from_code(cls, code: CodeType, path: Location) -> BytecodeObject:
-        """For the code object of a module, whose source (or compiled) file is ``path``; the file need not exist."""
+        """For the code object of a module, whose source (or compiled) file is ``path``; the file need not exist.
+
+        Raises ``TypeError`` for what is no code object.
+        """
+        if not isinstance(code, CodeType):
+            raise TypeError(f"BytecodeObject.from_code needs the code object of a module, not {code!r}")
         made = cls.__new__(cls)
         made._file, made._before = None, None
         made.path = os.fspath(path)
@@ -180,6 +185,8 @@ class Instrumentation:
 
     def __init__(self, location: Location | Iterable[Location] = ()) -> None:
         is_one = isinstance(location, (str, os.PathLike))
+        if not (is_one or isinstance(location, Iterable)):
+            raise TypeError(f"Instrumentation takes the path of a file or folder, or several, not {location!r}")
         self.location: Location | Sequence[Location] = location if is_one else list(location)  # type: ignore[arg-type,assignment]
         self.program: Program | None = None
         self.options: dict[str, object] = {}

@@ -573,3 +573,109 @@ def test_suspending_before_a_return_of_what_was_instrumented() -> None:
     )
     assert equip.check(code) == ()
     assert run(code) == [([], [10, 5])]
+
+
+# -- lines that the compiler has in a handler, though they stand in no ``try`` -----------------------------------------
+
+IS_INLINED = sys.version_info >= (3, 12)
+"""Whether comprehensions are."""
+ITEMS = """
+import asyncio
+async def items(count):
+    for item in range(count):
+        yield item
+"""
+LOOP = """async def f(count):
+    async for item in items(count):
+        record(item)
+    record("ended")
+"""
+COMPREHENSION = "async def f(count):\n    return [item async for item in items(count)\n        if item]\n"
+HANDLED = """async def f(count):
+    try:
+        async for item in items(count):
+            record(item)
+    except StopAsyncIteration:
+        record("handled")
+"""
+
+
+@pytest.mark.parametrize("error", ["StopAsyncIteration", "OSError"])
+@pytest.mark.parametrize(
+    ("source", "line", "before", "handled"),
+    [(LOOP, 7, [0], []), (COMPREHENSION, 7, [], []), (HANDLED, 8, [0], ["StopAsyncIteration"])],
+)
+def test_what_a_snippet_raises_at_an_async_for_does_not_end_the_loop(
+    source: str, line: int, before: list[object], handled: list[str], error: str
+) -> None:
+    # What asks for the next item is covered by the end of the loop, which takes StopAsyncIteration for itself.
+    if source is COMPREHENSION and not IS_INLINED:
+        pytest.skip("a comprehension is a function of its own until 3.11")
+    ask = asked(
+        ("insert_before", None, "n = 0"),
+        ("insert_at_line", line, f"n += 1\nif n == 2: raise {error}"),
+    )
+    source = f"{ITEMS}{source}try: asyncio.run(f(9))\nexcept Exception as error: record(type(error).__name__)\n"
+    code = instrumented(source, ask)
+    assert equip.check(code) == ()
+    assert run(code) == [*before, "handled" if error in handled else error]
+
+
+RETURN = "n += 1\nif n == {}: return 'early'"
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("    return [k for k in range(5)]\n", [7]),
+        ("    return sorted({k for k in range(5)}, key=(lambda *_, k=1: k))\n", [7]),
+        ("    return [(k,\n        j) for k in range(5)\n        for j in range(k)\n        if j]\n", [7, 8, 9, 10]),
+        (
+            "    k = 'own'\n    own = lambda: k\n"
+            "    found = {k: [k\n        for k in range(k)]\n        for k in range(5)}\n"
+            "    return found, k, own()\n",
+            [9, 10, 11],
+        ),
+        ("    return sorted([one for one in range(5)\n        if one], key=str)\n", [7, 8]),
+    ],
+)
+def test_return_at_a_line_with_a_comprehension(source: str, lines: list[int], rounds: int) -> None:
+    # From 3.12 on the compiler has it in a handler that restores the variables, and what these were on the stack.
+    source = f"{ITEMS}def f(n):\n{source}"
+    plain = run(compile(f"{source}record(f(0))\n", "program.py", "exec"))
+    for line in lines[: None if IS_INLINED else 1]:  # Those below are of the comprehension's own function.
+        code = instrumented(f"{source}record(f(0))\n", asked(("insert_at_line", line, RETURN.format(rounds))))
+        assert equip.check(code) == ()
+        assert run(code) in (["early"], plain)
+        if rounds == 1:
+            assert run(code) == ["early"]
+        if line > lines[0]:
+            assert run(code) == ["early"]
+
+
+@pytest.mark.parametrize(("source", "line"), [(LOOP, 7), (COMPREHENSION, 7)])
+def test_return_at_an_async_for(source: str, line: int) -> None:
+    source = f"{ITEMS}{source}record(asyncio.run(f(9)))\n"
+    ask = asked(("insert_before", None, "n = 0"), ("insert_at_line", line, RETURN.format(2)))
+    code = instrumented(source, ask)
+    assert equip.check(code) == ()
+    assert run(code)[-1] == ("early" if "[" not in source or IS_INLINED else [*range(1, 9)])
+
+
+def test_return_at_a_line_with_a_comprehension_in_a_try_is_refused() -> None:
+    source = "def f(n):\n    try:\n        return [k for k in range(5)]\n    finally:\n        record(n)\n"
+    with pytest.raises(equip.SnippetError, match="inside a `try` or `with`"):
+        instrumented(source, asked(("insert_at_line", 3, RETURN.format(1))))
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["record(1,\n       n)", "n.bit_length(\n       *[n])", "(lambda *_: 1)(1,\n       n)", "str(\n  n).upper(1,\n n)"],
+)
+def test_return_at_a_line_in_the_middle_of_a_call(call: str) -> None:
+    # Until 3.13 POP_TOP took the nothing that is on the stack for a call, which crashed the interpreter.
+    source = f"def f(n):\n    return {call}\nrecord(f(1))\n"
+    code = instrumented(source, asked(("insert_at_line", 3, "if n: return 'early'")))
+    assert equip.check(code) == ()
+    assert run(code) == ["early"]

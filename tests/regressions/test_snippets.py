@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from types import CodeType, SimpleNamespace
@@ -382,3 +383,116 @@ def get_annotations(made: Any) -> object:
     if not isinstance(made, type) and hasattr(made, "__annotate__"):
         return made.__annotate__(1)
     return getattr(made, "__annotations__", {})
+
+
+# -- the exception of a module or class body -------------------------------------------------------------------------
+
+
+RAISING = {
+    "module": "raise ValueError(1)",
+    "C": "class C:\n    raise ValueError(1)",
+    "E": "import enum\nclass E(enum.Enum):\n    ONE = 1\n    raise ValueError(1)",
+}
+
+
+@pytest.mark.parametrize("where", RAISING)
+@pytest.mark.parametrize(
+    ("snippet", "printed"),
+    [
+        ("print('failed:', {exception})", "failed: 1\n"),
+        ("print(f'{exception!r:>15}')", "  ValueError(1)\n"),
+        ("print([one for one in [{exception}]])", "[ValueError(1)]\n"),
+        ("given = lambda error={exception}: error\nprint(given())", "1\n"),
+        ("{exception} = OSError(2)\nprint({exception})", "2\n"),
+    ],
+)
+def test_exception_that_leaves_a_module_or_class_body(
+    where: str, snippet: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_on_raise(snippet).insert_on_raise(snippet)
+
+    with pytest.raises(ValueError, match="1") as raised:
+        instrumented(RAISING[where], ask, where)
+    assert capsys.readouterr().out == 2 * printed
+    names = raised.traceback[-1].frame.f_locals
+    assert "__name__" in names or "__module__" in names
+    assert not [name for name in names if "exception" in name]
+
+
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        "pass\nlater = lambda: {exception}",
+        "pass\n[one for one in (1,) if {exception}]",
+        "pass\nlater = (f'{exception!r}' for one in (1,))",
+        "class Inner:\n    error = {exception}",
+    ],
+)
+def test_what_is_nested_in_a_class_body_does_not_see_the_exception(snippet: str) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_on_raise(snippet)
+
+    with pytest.raises(equip.SnippetError, match=r"snippet line 2 .*{exception.* in class 'C' .*as an argument"):
+        instrumented(RAISING["C"], ask, "C")
+    with pytest.raises(ValueError, match="1"):
+        instrumented(RAISING["module"], ask, "module")
+
+
+# -- which line of a snippet is at fault -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("print({arg9})", "there is no {arg9}: the function has 2 parameter(s)"),
+        ("print('of {arg9}')", "there is no {arg9}: the function has 2 parameter(s)"),
+        ("print({return_value})", "{return_value} has a value only at AFTER (insert_after), not at BEFORE"),
+        ("print(f'{exception}')", "{exception} has a value only at RAISE (insert_on_raise), not at BEFORE"),
+        ("print(super())", "`super` works only in a method that itself uses `super()` or `__class__`"),
+        ("print(__class__)", "`__class__` works only in a method that itself uses `super()` or `__class__`"),
+        ("{arg0!r} = 1", "{arg0} cannot be assigned or deleted"),
+        ("{lineno} = 1", "{lineno} cannot be assigned or deleted"),
+        ("x = {call_arguments}", "{call_arguments} has a meaning only among the arguments of a call"),
+    ],
+)
+def test_refusal_names_the_line_of_the_snippet_and_of_the_function(line: str, reason: str) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        rewriter.insert_before(f"pass\npass\n{line}")
+
+    with pytest.raises(equip.SnippetError) as refused:
+        instrumented("def f(a=3, b=4): return a", ask)
+    assert re.fullmatch(
+        rf"snippet line 3 {re.escape(repr(line))} in .*'f' \('program.py', line 1\): {re.escape(reason)}",
+        str(refused.value),
+    )
+
+
+def test_refusal_of_a_variable_of_a_function_around_names_the_line() -> None:
+    with pytest.raises(equip.SnippetError, match=r"snippet line 2 'print\(y\)' in function 'g.<locals>.f'"):
+        instrumented("def g():\n    y = 1\n    def f(): pass", lambda to: to.insert_before("pass\nprint(y)"))
+
+
+# -- texts of fields with a format -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("f'{arguments:>8}'", "    a, b"),
+        ("f'{arguments!r:>8}'", "  'a, b'"),
+        ("f'{arguments:}'", "a, b"),
+        ("f'{arguments!a}'", "'a, b'"),
+        ("f'{arguments:>{lineno}}'", "a, b"),
+        ("[f'{arguments:>8}' for one in (1,)]", ["    a, b"]),
+        ("f'{arguments_dict:>20}'", "    {'a': a, 'b': b}"),
+        ("f'{call_arguments:>8}'", "    a, b"),
+        ("f'{class_name:>8}'", "    None"),
+        ("f'{qualname:>8}'", "       f"),
+        ("f'{lineno:04d}'", "0001"),
+        ("f'{arg0:>4}'", "   3"),
+        ("f'{ {arguments} }'", "(3, 4)"),
+    ],
+)
+def test_text_of_a_field_with_a_format(text: str, value: object) -> None:
+    assert returned(f"{{return_value}} = {text}") == value

@@ -7,6 +7,7 @@ import marshal
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -233,3 +234,11 @@ def test_strict_probes_must_match(tmp_path: Path) -> None:
     report = again.apply(both, rewrite=True)
     assert [one.status for one in report] == ["refused", "instrumented"]
     assert "did you mean prices:total" in "\n".join(report.notes)
+
+
+@pytest.mark.parametrize("given", [3, None])
+def test_what_is_no_path_and_what_is_no_code(given: Any) -> None:
+    with pytest.raises(TypeError, match=rf"path of a file or folder, or several, not {given}"):
+        equip.Instrumentation(given)
+    with pytest.raises(TypeError, match=rf"needs the code object of a module, not {given}"):
+        equip.BytecodeObject.from_code(given, "p.py")

@@ -180,6 +180,11 @@ def is_known(value: Value) -> bool:
     return min(value) >= UNWINDING
 
 
+def pushed_at(value: Value) -> list[int]:
+    """The offsets of the instructions that a value comes from."""
+    return [one >> 16 for one in value if one >= 0]
+
+
 def stacks_of_some_way(code: CodeType) -> dict[int, Stack]:
     """The stack before each instruction (offset of the first prefix) as one of the ways to it leaves it.
 

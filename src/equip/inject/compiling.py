@@ -10,8 +10,10 @@ import ast
 import keyword
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from types import CodeType
 
-from equip.code.fragment import Template, Use
+from equip import isa
+from equip.code.fragment import Const, Name, Template, Use
 from equip.inject.fields import Field, FieldValues, Parameters
 from equip.inject.refusals import check_names, check_request, parsed, refused
 from equip.inject.request import Insertion, JoinPoint
@@ -21,6 +23,7 @@ from equip.inject.target import CLASS_CELLS, NameKind, Target
 from equip.inject.wrapper import Compiled, Scope, compile_in, filled, hole_number
 
 _READ_ONLY = frozenset({NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE})
+_LOAD_GLOBAL = isa.OP["LOAD_GLOBAL"]
 _NO_NAMES: frozenset[str] = frozenset()
 _NO_SYMBOLS: Mapping[str, str] = {}
 _NO_CONSTANTS: Mapping[object, object] = {}
@@ -335,11 +338,34 @@ def _compile(
     if insertion.suppress:
         body = _suppressed(body, insertion.probe)
     try:
-        return compile_in(scope, body)
+        compiled = compile_in(scope, body)
     except SyntaxError as error:
         raise refused(snippet, target, error.lineno or 0, error.msg) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise refused(snippet, target, 0, f"it cannot be compiled: {error}") from None
+    if EXCEPTION in substituted.symbols and not (scope.is_function or scope.is_module):
+        _check_seen(compiled.template, snippet, target)
+    return compiled
+
+
+def _check_seen(template: Template, snippet: Snippet, target: Target) -> None:
+    """Refuse what is nested in the snippet and means the exception, in a class body: it sees no name of that."""
+    for opcode, operand, _ in template.items:
+        nested = isinstance(operand, Const) and isinstance(operand.value, CodeType) and _names(operand.value, EXCEPTION)
+        if nested or (opcode == _LOAD_GLOBAL and isinstance(operand, Name) and operand.name == EXCEPTION):
+            line = min(snippet.line_of(one) for one in snippet.fields if one.name == "exception")
+            why = (
+                "a function or comprehension nested in it cannot refer to {exception} in the body of a class, whose "
+                "names are not seen there: give it the exception as an argument"
+            )
+            raise refused(snippet, target, line, why)
+
+
+def _names(code: CodeType, name: str) -> bool:
+    """Whether a code object, or one in it, names a global."""
+    return name in code.co_names or any(
+        isinstance(constant, CodeType) and _names(constant, name) for constant in code.co_consts
+    )
 
 
 def _in_main(body: list[ast.stmt]) -> list[ast.stmt]:

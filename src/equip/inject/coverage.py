@@ -16,6 +16,7 @@ from equip.inject.clauses import Clauses
 from equip.inject.ranges import Ranges
 from equip.lazy import lazy
 
+_END_ASYNC_FOR = isa.OP["END_ASYNC_FOR"]
 _COPY = isa.OP["COPY"]
 _PUSH_EXC_INFO = isa.OP["PUSH_EXC_INFO"]
 _POP_EXCEPT = isa.OP["POP_EXCEPT"]
@@ -93,6 +94,12 @@ class Coverage:
         ranges = self.ranges
         return self._of_statement(unit, ranges.at(unit), ranges.lines.at(unit)) if ranges.handlers else None
 
+    def is_in_try(self, around: Handler | None) -> bool:
+        """Whether what ``around`` handles is in a ``try`` or ``with``, and not only in a comprehension."""
+        while around is not None and around.target in self.regions.restored:
+            around = self.ranges.at(around.target)
+        return around is not None and not self.ranges.is_final(around)
+
     def _of_statement(self, unit: int, covering: Handler | None, line: int | None) -> Handler | None:
         restoring = self.regions.handler_at(unit) if self.regions.exist else None
         if restoring is not None:
@@ -104,8 +111,10 @@ class Coverage:
     @lazy
     def _peculiar(self) -> frozenset[int]:
         """The code units where more counts than in which lines and in which handler they are."""
-        groups = (range(clause.start, clause.cleanup.target) for clause in self._clauses.of_groups)
+        groups = [range(clause.start, clause.cleanup.target) for clause in self._clauses.of_groups]
         opcodes = self.ranges.opcodes
+        if _END_ASYNC_FOR in opcodes:
+            groups += [range(one.start, one.end) for one in self.ranges.handlers if self._ends_loop(one)]
         alone: Iterable[int] = _PECULIAR.positions(opcodes)
         if isa.EXTENDED_ARG in opcodes:
             alone = map(self.ranges.first_unit, alone)
@@ -113,6 +122,8 @@ class Coverage:
 
     def _of_peculiar(self, unit: int, covering: Handler | None, line: int | None) -> Handler | None:
         ranges, entered = self.ranges, self._entries.get(unit)
+        if covering is not None and self._ends_loop(covering):
+            covering = ranges.at(covering.target)  # what asks for the next item is covered by that, the line is not
         if entered is not None:
             if unit in self.regions.restored:
                 return entered  # on the way to the restores: when it raises, too, they are what comes next
@@ -128,6 +139,10 @@ class Coverage:
             found = self._innermost(found, self._clauses.with_at(unit, covering, line))
         found = self._innermost(found, self._clauses.clause_at(unit, covering))
         return found or covering or ranges.final
+
+    def _ends_loop(self, handler: Handler) -> bool:
+        """Whether a handler ends an ``async for`` when there is no next item."""
+        return self.ranges.opcode_at(handler.target) == _END_ASYNC_FOR
 
     def _innermost(self, one: Handler | None, other: Handler | None) -> Handler | None:
         """The inner one of two; ``other``, which the stack tells, where none is."""

@@ -24,7 +24,16 @@ from equip.inject.lines import listed
 from equip.inject.nested import at_home
 from equip.inject.refusals import parsed
 from equip.inject.request import Insertion, JoinPoint
-from equip.inject.shapes import handled_argument, handled_suspensions, handler, needing, with_exits
+from equip.inject.shapes import (
+    Keeping,
+    handled_argument,
+    handled_suspensions,
+    handler,
+    kept_in_frame,
+    kept_in_namespace,
+    needing,
+    with_exits,
+)
 from equip.inject.substitute import EXCEPTION, RETURN_VALUE
 from equip.inject.target import CLASS_CELLS, NameKind, Target
 from equip.inject.variables import (
@@ -40,6 +49,8 @@ _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _rank = itemgetter(0)
+_LEFT = "left"
+"""The private variable for what a ``return`` leaves on the stack."""
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE, NameKind.PASSED_ON)
 
 
@@ -400,11 +411,13 @@ class _Injection:
                 depth = self._depth_at(place) if exact else 0
                 line = line_there or default
                 inside = self._changed_kinds(taken[2 * at]) if 2 * at in taken else ()
+                if bound.form.returns and coverage.is_in_try(around):
+                    raise self._no_return(bound, insertion)
                 key = (bound, handled, depth, line if has_code else 0, inside)
                 use = uses.get(key)
                 if use is None:
                     there = self._bound_inside(bound, insertion, dict(inside)) if inside else bound
-                    use = uses[key] = self._placed_use(there, insertion, handled, depth, line)
+                    use = uses[key] = self._placed_use(there, handled, self._left(bound, place, depth), line)
                 found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
         self.checked = coverage.unproven((edit.at, edit.covered) for _, edit in found)
         found += self._separated()
@@ -426,21 +439,35 @@ class _Injection:
             ((start, AT + 1), Edit(start, nothing, line=self._line_at(start))) for start in starts if start is not None
         ]
 
-    def _placed_use(self, bound: Bound, insertion: Insertion, handled: bool, depth: int, line: int) -> Use:
-        """The snippet as it stands at a line, block or edge, inside a handler of the function or not."""
+    def _placed_use(self, bound: Bound, handled: bool, left: Sequence[bool], line: int) -> Use:
+        """The snippet as it stands at a line, block or edge, inside a handler of the function or not.
+
+        ``left`` is what a ``return`` leaves on the stack, from below: whether it can be nothing, which only a variable
+        can take.
+        """
         template = self._renamed(bound, line)
+        names: dict[str, str] = {}
         if bound.form.returns:
-            if handled:
-                snippet = bound.snippet
-                raise SnippetError(
-                    f"{snippet.describe(snippet.returns)} at {_shown(insertion)} of {self.target}: "
-                    "`return` is not possible inside a `try` or `with`, where the compiler has laid out the exits "
-                    "that it knew"
-                )
-            template = with_exits(template, [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])] * depth)
+            before: list[Item] = []
+            for can_be_nothing in reversed(left):
+                drop = Item(_OP["STORE_FAST"], Slot(_LEFT)) if can_be_nothing else Item(_OP["POP_TOP"])
+                before += [Item(_OP["SWAP"], 2), drop]
+            template = with_exits(template, before)
+            if True in left:
+                names[_LEFT] = self._private(bound.insertion, _LEFT, False)
         if handled:
             template = handled_suspensions(template)
-        return self._use(bound, template)
+        return self._use(bound, template, **names)
+
+    def _left(self, bound: Bound, unit: int, depth: int) -> Sequence[bool]:
+        return self.target.coverage.ranges.nothings(unit)[:depth] if depth and bound.form.returns else ()
+
+    def _no_return(self, bound: Bound, insertion: Insertion) -> SnippetError:
+        snippet = bound.snippet
+        return SnippetError(
+            f"{snippet.describe(snippet.returns)} at {_shown(insertion)} of {self.target}: `return` is not possible "
+            "inside a `try` or `with`, where the compiler has laid out the exits that it knew"
+        )
 
     def _changed_kinds(self, taken: Mapping[str, bool]) -> tuple[tuple[str, NameKind], ...]:
         """The kinds of those variables that an inlined comprehension has taken over and has as cells where the
@@ -509,7 +536,7 @@ class _Injection:
         self.guards.append(guard)
 
     def _handler_use(self, bound: Bound, template: Template) -> Use:
-        if bound.uses_value:
+        if bound.uses_value and self.target.is_function:
             name = self._private(bound.insertion, EXCEPTION, EXCEPTION in self.cells)
             return self._use(bound, template, **{EXCEPTION: name})
         return self._use(bound, template)
@@ -520,7 +547,10 @@ class _Injection:
         found = bound.form.derived.get(kind)
         if found is None or bound.compiled.has_code:
             body = self._renamed(bound, self.code.co_firstlineno)
-            found = bound.form.derived[kind] = handler(body, bound.uses_value, EXCEPTION in self.cells)
+            keeping: Keeping | None = None
+            if bound.uses_value:
+                keeping = kept_in_frame(EXCEPTION in self.cells) if self.target.is_function else kept_in_namespace()
+            found = bound.form.derived[kind] = handler(body, keeping)
         return found
 
     def _unwind_on_close(self) -> None:

@@ -28,6 +28,9 @@ TEXT_FIELDS = (
 LIST_FIELDS = ("arguments", "call_arguments", "arguments_dict")
 """Fields that stand for all parameters."""
 
+STRING_FIELDS = frozenset({*TEXT_FIELDS, *LIST_FIELDS} - {"lineno"})
+"""Fields that are always a string inside of one: they have no value, or that is a string, too."""
+
 _OF_FILES = frozenset({"file_name", "file_path", "module_name"})
 """Fields with a value that does not come from the code object."""
 

@@ -15,6 +15,11 @@ from equip.code.linker import stop_iteration_handler
 from equip.code.sites import Jump, find_jumps
 from equip.lazy import lazy
 
+_PUSHES_NOTHING = isa.ops("LOAD_FAST_AND_CLEAR") | (
+    frozenset() if isa.BORROWS else isa.ops("LOAD_ATTR LOAD_GLOBAL LOAD_METHOD LOAD_SUPER_ATTR PUSH_NULL")
+)
+"""What may push nothing in place of a value: of a variable that is not bound, and for calls, which from 3.14 on POP_TOP
+takes."""
 _DELETE_FAST = isa.OP["DELETE_FAST"]
 _WITH = bytes([isa.OP["PUSH_EXC_INFO"], isa.OP["WITH_EXCEPT_START"]])
 _NOTHING = isa.ops("CACHE NOT_TAKEN")
@@ -162,6 +167,15 @@ class Ranges:
                 break
             found += 1
         return found
+
+    def nothings(self, unit: int) -> list[bool]:
+        """For each value on the stack at ``unit``, from below, whether it can be nothing that POP_TOP does not take."""
+        from equip.analysis.stackvalues import pushed_at
+
+        return [
+            any(self.opcode_at(offset >> 1) in _PUSHES_NOTHING for offset in pushed_at(one))
+            for one in self._stacks.get(2 * unit, ())
+        ]
 
     @lazy
     def _stacks(self) -> dict[int, tuple[frozenset[int], ...]]:

@@ -27,14 +27,18 @@ def check_request(insertion: Insertion, target: Target) -> Snippet:
             continue
         if one.name in VALUE_FIELDS and one.name not in allowed:
             where = "AFTER (insert_after)" if one.name == "return_value" else "RAISE (insert_on_raise)"
+            line = snippet.line_of(one)
             raise refused(
-                snippet, target, 0, f"{{{one.name}}} has a value only at {where}, not at {insertion.location.name}"
+                snippet, target, line, f"{{{one.name}}} has a value only at {where}, not at {insertion.location.name}"
             )
         index = one.argument_index
         if index is not None and index >= len(target.parameters.names):
             count = len(target.parameters.names)
             raise refused(
-                snippet, target, 0, f"there is no {{arg{index}}}: the function has {count} parameter(s)"
+                snippet,
+                target,
+                snippet.line_of(one),
+                f"there is no {{arg{index}}}: the {target.what} has {count} parameter(s)",
             )
     _check_statements(snippet, target)
     return snippet
@@ -90,7 +94,10 @@ def _check_statements(snippet: Snippet, target: Target) -> None:
     for name in sorted(names.needs_class - names.bound):
         if target.is_function and not target.owns("__class__"):
             raise refused(
-                snippet, target, 0, f"`{name}` works only in a method that itself uses `super()` or `__class__`"
+                snippet,
+                target,
+                snippet.line_of(name),
+                f"`{name}` works only in a method that itself uses `super()` or `__class__`",
             )
         if not (target.is_function or target.is_module):
             _check_class(snippet, target, name)
@@ -98,12 +105,15 @@ def _check_statements(snippet: Snippet, target: Target) -> None:
 
 def _check_class(snippet: Snippet, target: Target, name: str) -> None:
     """Refuse ``super`` and ``__class__`` in a class body where they mean no class."""
-    kind = target.kind_of("__class__")
+    kind, line = target.kind_of("__class__"), snippet.line_of(name)
     if name in snippet.names.needs_class_here and not (name == "__class__" and kind is NameKind.FREE):
-        raise refused(snippet, target, 0, f"`{name}` works only in a method, not in the body of a class")
+        raise refused(snippet, target, line, f"`{name}` works only in a method, not in the body of a class")
     if name in snippet.names.inside and kind is not NameKind.CELL:
         raise refused(
-            snippet, target, 0, f"`{name}` works only where a method of the class itself uses `super()` or `__class__`"
+            snippet,
+            target,
+            line,
+            f"`{name}` works only where a method of the class itself uses `super()` or `__class__`",
         )
 
 
@@ -128,7 +138,7 @@ def check_names(
             raise refused(
                 snippet,
                 target,
-                0,
+                snippet.line_of(name),
                 f"{name!r} is a variable of {around.co_qualname!r} around it, which this {target.what} does not use "
                 "itself, so it cannot be reached from here",
             )

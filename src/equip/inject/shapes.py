@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from equip import isa
-from equip.code.fragment import Const, Item, Label, Protected, Slot, Template, wrapped
+from equip.code.fragment import Const, Item, Label, Name, Protected, Slot, Template, wrapped
 from equip.inject.substitute import EXCEPTION
 
 _OP = isa.OP
@@ -13,21 +14,40 @@ _LOAD_CONST = _OP["LOAD_CONST"]
 _SUSPENDING = isa.ops("RESUME YIELD_VALUE")
 
 
-def handler(body: Template, takes: bool, is_cell: bool) -> tuple[Template, int]:
+class Keeping(NamedTuple):
+    """How a handler has its exception in a variable: what takes it from the stack, and what clears up at the end."""
+
+    store: Item
+    forget: tuple[Item, ...]
+
+
+def kept_in_frame(is_cell: bool) -> Keeping:
+    """In the variable ``EXCEPTION`` of the frame."""
+    store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
+    return Keeping(store, (Item(_LOAD_CONST, Const(None)), store))
+
+
+def kept_in_namespace() -> Keeping:
+    """In the namespace of a module or class body, by the name ``EXCEPTION``, as ``except ... as`` does."""
+    name = Name(EXCEPTION, 0)
+    store = Item(_OP["STORE_NAME"], name)
+    return Keeping(store, (Item(_LOAD_CONST, Const(None)), store, Item(_OP["DELETE_NAME"], name)))
+
+
+def handler(body: Template, keeping: Keeping | None) -> tuple[Template, int]:
     """A handler that runs ``body`` and raises the exception again; and the item that does so.
 
     On the stack, upwards: the raising offset, the exception handled before, the exception. The offset makes the
-    frame look as if it were still at the program's own line when the handler is left. ``takes``: the exception
-    is in the variable ``EXCEPTION`` meanwhile, a cell or not.
+    frame look as if it were still at the program's own line when the handler is left. ``keeping``: the exception
+    is in a variable meanwhile.
     """
-    store = Item(_OP["STORE_DEREF" if is_cell else "STORE_FAST"], Slot(EXCEPTION))
-    forget = [Item(_LOAD_CONST, Const(None)), store] if takes else []
+    forget = keeping.forget if keeping else ()
     drop = [Item(_OP["SWAP"], 2), Item(_OP["POP_TOP"])]
     leave = [*drop, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), *drop]
     body = with_exits(body, [*forget, *leave])
     front = [Item(_OP["PUSH_EXC_INFO"])]
-    if takes:
-        front += [Item(_OP["COPY"], 1), store]
+    if keeping:
+        front += [Item(_OP["COPY"], 1), keeping.store]
     again = [*forget, Item(_OP["SWAP"], 2), Item(_OP["POP_EXCEPT"]), Item(_OP["RERAISE"], 1)]
     back = again if body.falls_through else []
     inside = wrapped(front, body, back)

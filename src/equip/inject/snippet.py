@@ -71,6 +71,19 @@ class Snippet:
         return f"snippet line {lineno} {shown!r}"
 
 
+    def line_of(self, named: str | Field) -> int:
+        """The first line on which a name or a field stands, 0 if there is none."""
+        lines: list[int] = []
+        for statement in self.body:
+            for node in ast.walk(statement):
+                here: list[str | Field] = [field_of(one) or one for one in _identifiers(node)]
+                if isinstance(node, ast.Constant):
+                    here = [piece for piece in _pieces(node) if isinstance(piece, Field)]
+                if named in here:
+                    lines.append(getattr(node, "lineno", 0))
+        return min(lines, default=0)
+
+
 class UnsoundSnippetError(SnippetError):
     """A snippet that no target allows: ``shown`` is the snippet, or its line, for a message, ``why`` the reason."""
 
@@ -170,13 +183,9 @@ class _Scan(ast.NodeVisitor):
         super().visit(node)
 
     def _constant(self, node: ast.Constant) -> None:
-        value = node.value
-        if isinstance(value, bytes):
-            value = value.decode("latin-1")
-        if isinstance(value, str):
-            found = {piece for piece in pieces_of(value) if isinstance(piece, Field)}
-            self.fields |= found
-            self.demands = self.demands or any(piece.argument_index is not None for piece in found)
+        found = {piece for piece in _pieces(node) if isinstance(piece, Field)}
+        self.fields |= found
+        self.demands = self.demands or any(piece.argument_index is not None for piece in found)
 
     def _bind(self, name: str) -> None:
         if field_of(name) is None:
@@ -351,6 +360,14 @@ class _Scan(ast.NodeVisitor):
             for inner in (first.target, *first.ifs) if child is first else (child,):
                 self.visit(inner)
         self._comprehensions -= 1
+
+
+def _pieces(node: ast.Constant) -> list[str | Field]:
+    """The texts and fields in a constant."""
+    value = node.value
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    return pieces_of(value) if isinstance(value, str) else []
 
 
 def _identifiers(node: ast.AST) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from equip.inject.fields import is_field_name, spelled, stand_in, with_stand_ins
+from equip.inject.fields import STRING_FIELDS, is_field_name, spelled, stand_in, with_stand_ins
 
 GUARD = "# equip: guard of "
 """How the source of a snippet starts that has a guard; how many lines the guard has follows, then these lines."""
@@ -53,10 +53,15 @@ _INTERPOLATIONS = frozenset({"FormattedValue", "Interpolation"})
 def _name_fields(node: Any) -> None:
     """Find ``{field:spec}``, ``{field!a}`` and ``{field=}``, which are fields, too, though not spelled like the others.
 
-    The expression that an interpolation of a t-string shows is what the user wrote.
+    What has a text in strings is a string there. The expression that an interpolation of a t-string shows is what the
+    user wrote.
     """
     if isinstance(node.value, ast.Name) and is_field_name(node.value.id):
-        node.value.id = stand_in(node.value.id)
+        name = stand_in(node.value.id)
+        if node.value.id in STRING_FIELDS:
+            node.value = ast.copy_location(ast.Constant(name), node.value)
+        else:
+            node.value.id = name
     if hasattr(node, "str"):
         node.str = spelled(node.str)
 

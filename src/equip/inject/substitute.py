@@ -95,7 +95,8 @@ class _Substitution(ast.NodeTransformer):
     def refuse(self, node: ast.AST, why: str) -> SnippetError:
         lineno = getattr(node, "lineno", 1)
         return SnippetError(
-            f"{self.result.snippet.describe(lineno)} in {self.values.qualname!r} ({self.values.file_path!r}): {why}"
+            f"{self.result.snippet.describe(lineno)} in {self.values.qualname!r} "
+            f"({self.values.file_path!r}, line {self.values.lineno}): {why}"
         )
 
     # -- holes -----------------------------------------------------------------------------------------
@@ -177,6 +178,7 @@ class _Substitution(ast.NodeTransformer):
             self._loadable_only(found, node)
             return self._constant((found,), node, as_value=True)
         if found.conversion:
+            self._loadable_only(found, node)
             formatted = ast.FormattedValue(self._bare(found, node), ord(found.conversion), None)
             return self._located(ast.JoinedStr([formatted]), node)
         return self._bare(found, node)

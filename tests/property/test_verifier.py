@@ -6,6 +6,7 @@ import os
 import sysconfig
 import warnings
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
@@ -41,6 +42,37 @@ PARTS = ["ast", "asyncio/taskgroups", "contextlib", "dataclasses", "email/_heade
 def test_what_is_instrumented_everywhere_passes(name: str) -> None:
     source = Path(sysconfig.get_path("stdlib"), f"{name}.py").read_bytes()
     equip.instrument_code(compile(source, f"{name}.py", "exec"), Everywhere(), verify=True)
+
+
+class AtLine(equip.MethodVisitor):
+    """A snippet at one line of one code object."""
+
+    def __init__(self, code: CodeType, line: int, snippet: str) -> None:
+        self.code, self.line, self.snippet = code, line, snippet
+
+    def visit(self, decl: equip.MethodDeclaration) -> None:
+        if decl.code_object is self.code:
+            equip.SimpleRewriter(decl).insert_at_line(self.line, self.snippet)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_returns_or_handles_exceptions_at_each_line_passes(name: str) -> None:
+    # Both need to know what is on the stack, which in the middle of an expression is much.
+    source = Path(sysconfig.get_path("stdlib"), f"{name}.py").read_bytes()
+    passed = refused = 0
+    for code in library.walk(compile(source, f"{name}.py", "exec")):
+        function = equip.BytecodeObject.from_code(code, "").get_decl(method_name=code.co_name)
+        if function is None or function.code_object is not code:
+            continue  # a module or class body
+        for line in function.executable_lines:
+            for snippet in ("if _equip_seen: return", "try: _equip_seen\nexcept KeyError: raise ValueError"):
+                try:
+                    equip.instrument_code(code, AtLine(code, line, snippet), verify=True)
+                except equip.SnippetError:  # a return in a try
+                    refused += 1
+                else:
+                    passed += 1
+    assert passed > 2 * refused
 
 
 @pytest.mark.slow

@@ -679,3 +679,13 @@ def test_return_at_a_line_in_the_middle_of_a_call(call: str) -> None:
     code = instrumented(source, asked(("insert_at_line", 3, "if n: return 'early'")))
     assert equip.check(code) == ()
     assert run(code) == ["early"]
+
+
+def test_return_in_the_middle_of_a_call_behind_one_in_loops() -> None:
+    # As much is on the stack in both places, of which POP_TOP takes all only in the first.
+    loops = "def f(n):\n    for i in n:\n        for j in n:\n            record(i, j)\n"
+    source = f"{loops}    return str(\n        n)\nrecord(f([1]))\n"
+    snippet = "if i > 5: return 'early'"
+    code = instrumented(source, asked(("insert_at_line", 4, snippet), ("insert_at_line", 6, snippet)))
+    assert equip.check(code) == ()
+    assert run(code) == [(1, 1), "[1]"]

@@ -413,11 +413,12 @@ class _Injection:
                 inside = self._changed_kinds(taken[2 * at]) if 2 * at in taken else ()
                 if bound.form.returns and coverage.is_in_try(around):
                     raise self._no_return(bound, insertion)
-                key = (bound, handled, depth, line if has_code else 0, inside)
+                left = self._left_on_stack(place, depth) if depth and bound.form.returns else ()
+                key = (bound, handled, left, line if has_code else 0, inside)
                 use = uses.get(key)
                 if use is None:
                     there = self._bound_inside(bound, insertion, dict(inside)) if inside else bound
-                    use = uses[key] = self._placed_use(there, handled, self._left(bound, place, depth), line)
+                    use = uses[key] = self._placed_use(there, handled, left, line)
                 found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
         self.checked = coverage.unproven((edit.at, edit.covered) for _, edit in found)
         found += self._separated()
@@ -442,8 +443,7 @@ class _Injection:
     def _placed_use(self, bound: Bound, handled: bool, left: Sequence[bool], line: int) -> Use:
         """The snippet as it stands at a line, block or edge, inside a handler of the function or not.
 
-        ``left`` is what a ``return`` leaves on the stack, from below: whether it can be nothing, which only a variable
-        can take.
+        ``left`` is what a ``return`` leaves on the stack (``_left_on_stack``); nothing goes into a variable.
         """
         template = self._renamed(bound, line)
         names: dict[str, str] = {}
@@ -459,8 +459,9 @@ class _Injection:
             template = handled_suspensions(template)
         return self._use(bound, template, **names)
 
-    def _left(self, bound: Bound, unit: int, depth: int) -> Sequence[bool]:
-        return self.target.coverage.ranges.nothings(unit)[:depth] if depth and bound.form.returns else ()
+    def _left_on_stack(self, unit: int, depth: int) -> tuple[bool, ...]:
+        """For each of so many values on the stack, from below, whether it can be nothing that POP_TOP does not take."""
+        return tuple(self.target.coverage.ranges.nothings(unit)[:depth])
 
     def _no_return(self, bound: Bound, insertion: Insertion) -> SnippetError:
         snippet = bound.snippet

@@ -14,10 +14,11 @@ from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
 from equip.code.provenance import Marks, provenance
-from equip.errors import JoinPointError, SnippetError
+from equip.errors import SnippetError
 from equip.inject import places
 from equip.inject.compiling import Bound, bind, private_names
 from equip.inject.flow import AT, Spot, spots_of_line
+from equip.inject.joinpoints import check_place
 from equip.inject.light import find_light, use_of
 from equip.inject.lightlinking import LightLinking
 from equip.inject.lines import listed
@@ -94,42 +95,6 @@ class _Around:
 
     def completed(self, children: Mapping[int, CodeType]) -> CodeType:
         return link(self.code, children=children)
-
-
-def check_place(insertion: Insertion, target: Target) -> None:
-    """Raise ``JoinPointError`` where the join point does not exist in the target."""
-    location = insertion.location
-    if (location is JoinPoint.BEFORE or location is JoinPoint.AFTER) and target.is_function:
-        return
-    if location is JoinPoint.BLOCK or location is JoinPoint.EDGE:
-        _check_flow(insertion, target)
-        return
-    if location in (JoinPoint.MODULE_ENTER, JoinPoint.MODULE_EXIT) and not target.is_module:
-        raise JoinPointError(f"{location.name} exists only in a module, not in {target}: use the module's declaration")
-    if location is JoinPoint.AFTER and not target.is_function:
-        raise JoinPointError(
-            f"AFTER exists only in a function: {target} does not return (for the end of a module use MODULE_EXIT)"
-        )
-    if location is JoinPoint.LINENO:
-        line = insertion.lineno
-        if type(line) is not int:
-            raise JoinPointError(f"LINENO needs a line number, not {line!r} ({target})")
-        if line in target.encounters:
-            return
-        lines = sorted(target.encounters)
-        below = [known for known in lines if known < line][-2:]
-        above = [known for known in lines if known > line][:2]
-        near = ", ".join(map(str, below + above)) or "none"
-        raise JoinPointError(f"line {line} has no code in {target}; the nearest lines that have: {near}")
-
-
-def _check_flow(insertion: Insertion, target: Target) -> None:
-    location, place = insertion.location, insertion.place
-    offsets, kinds = (1, 0) if location is JoinPoint.BLOCK else (2, 1)
-    if [type(part) for part in place] != [int] * offsets + [str] * kinds:
-        what = "the block" if location is JoinPoint.BLOCK else "the edge"
-        raise JoinPointError(f"{location.name} needs {what} of the control flow graph, not {place!r} ({target})")
-    target.flow.find(place)
 
 
 def _shown(insertion: Insertion) -> str:

@@ -11,7 +11,8 @@ from equip.errors import JoinPointError
 from equip.inject.collector import without_collector
 from equip.inject.compiling import bind, private_names
 from equip.inject.damage import refuse_damaged
-from equip.inject.engine import check_place, instrument
+from equip.inject.engine import instrument
+from equip.inject.joinpoints import check_place
 from equip.inject.refusals import parsed
 from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan, made
 from equip.inject.snippet import parse

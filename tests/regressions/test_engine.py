@@ -514,6 +514,9 @@ def test_capturing_the_variable_of_an_inlined_comprehension_is_refused() -> None
         return
     with pytest.raises(equip.SnippetError, match=r"line 2 of function 'f' .*'x', which a comprehension uses"):
         instrumented(source, ask)
+    ask = asked(("insert_at_line", 2, "pass\nrecord((lambda: x)())"))
+    with pytest.raises(equip.SnippetError, match=r"^snippet line 2 'record\(\(lambda: x\)\(\)\)' at line 2 of"):
+        instrumented(source, ask)
 
 
 def test_free_variable_that_is_a_comprehension_s_own_as_well() -> None:
@@ -689,3 +692,18 @@ def test_return_in_the_middle_of_a_call_behind_one_in_loops() -> None:
     code = instrumented(source, asked(("insert_at_line", 4, snippet), ("insert_at_line", 6, snippet)))
     assert equip.check(code) == ()
     assert run(code) == [(1, 1), "[1]"]
+
+
+@pytest.mark.parametrize(
+    ("snippet", "source", "expected"),
+    [
+        ("if left: return left + 1", "def f(left):\n    return str(\n        left)\n", 2),
+        ("keep = lambda: left\nif left: return keep() + 1", "def f(left):\n    return str(\n        left)\n", 2),
+        ("left = n + 1\nkeep = lambda: left\nif n: return keep()", "def f(n):\n    return str(\n        n)\n", 2),
+    ],
+)
+def test_return_in_the_middle_of_a_call_leaves_variables_alone(snippet: str, source: str, expected: int) -> None:
+    # What is left on the stack had a symbol that could be a name of the snippet, too.
+    code = instrumented(f"{source}record(f(1))\n", asked(("insert_at_line", 3, snippet)))
+    assert equip.check(code) == ()
+    assert run(code) == [expected]

@@ -50,8 +50,8 @@ _OP = isa.OP
 _LOAD_CONST = _OP["LOAD_CONST"]
 _PLACED = frozenset({JoinPoint.LINENO, JoinPoint.BLOCK, JoinPoint.EDGE})
 _rank = itemgetter(0)
-_LEFT = "left"
-"""The private variable for what a ``return`` leaves on the stack."""
+_LEFT = "__equip_left__"
+"""The symbol of the private variable for what a ``return`` leaves on the stack: names that begin so are equip's own."""
 _OWN = (NameKind.BOUND, NameKind.LOCAL, NameKind.CELL, NameKind.FREE, NameKind.PASSED_ON)
 
 
@@ -212,7 +212,7 @@ class _Injection:
             if self._taken is None:
                 self._taken = {*self.code.co_varnames, *self.code.co_cellvars, *self.code.co_freevars}
             shown = symbol.partition("@")[0]
-            if symbol in (RETURN_VALUE, EXCEPTION):
+            if symbol in (RETURN_VALUE, EXCEPTION, _LEFT):
                 shown = symbol.strip("_").removeprefix("equip_")
             name, number = f"{shown}@equip", 1
             while name in self._taken:
@@ -454,11 +454,10 @@ class _Injection:
         private = self._names_of_groups[insertion.probe, insertion.group]
         found = bind(insertion, target, private, self.cells - plain, None)
         for name in sorted(plain & self._captured(found)):
-            snippet = bound.snippet
+            shown = bound.snippet.describe(bound.snippet.line_of(name) or None)
             raise SnippetError(
-                f"{snippet.describe(1)} at {_shown(insertion)} of {self.target}: a function nested in it cannot refer "
-                f"to {name!r}, which a comprehension uses for a variable of its own at that place; assign it to "
-                "another name first"
+                f"{shown} at {_shown(insertion)} of {self.target}: a function nested in it cannot refer to {name!r}, "
+                "which a comprehension uses for a variable of its own at that place; assign it to another name first"
             )
         return found
 

@@ -707,3 +707,17 @@ def test_return_in_the_middle_of_a_call_leaves_variables_alone(snippet: str, sou
     code = instrumented(f"{source}record(f(1))\n", asked(("insert_at_line", 3, snippet)))
     assert equip.check(code) == ()
     assert run(code) == [expected]
+
+
+def test_return_in_the_middle_of_a_call_of_what_super_has() -> None:
+    source = """class B:
+    def f(self, n): return n
+class C(B):
+    def g(self, n):
+        return super().f(
+            n)
+record(C().g(1))
+"""
+    code = instrumented(source, asked(("insert_at_line", 6, "if n: return 'early'")), "g")
+    assert equip.check(code) == ()
+    assert run(code) == ["early"]

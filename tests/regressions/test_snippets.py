@@ -420,6 +420,17 @@ def test_exception_that_leaves_a_module_or_class_body(
     assert not [name for name in names if "exception" in name]
 
 
+@pytest.mark.parametrize("where", RAISING)
+def test_the_exception_of_a_module_or_class_body_takes_no_variable_of_the_frame(where: str) -> None:
+    class OnRaise(equip.ModuleVisitor, equip.ClassVisitor):
+        def visit(self, decl: Any) -> None:
+            equip.SimpleRewriter(decl).insert_on_raise("print({exception})")
+
+    code = equip.instrument_code(compiled(RAISING[where]), OnRaise(), verify=True)
+    bodies = [code, *(one for one in code.co_consts if isinstance(one, CodeType))]
+    assert [body.co_varnames for body in bodies] == [()] * len(bodies)
+
+
 @pytest.mark.parametrize(
     "snippet",
     [
@@ -466,6 +477,11 @@ def test_refusal_names_the_line_of_the_snippet_and_of_the_function(line: str, re
         rf"snippet line 3 {re.escape(repr(line))} in .*'f' \('program.py', line 1\): {re.escape(reason)}",
         str(refused.value),
     )
+
+
+def test_refusal_names_the_first_of_several_lines() -> None:
+    with pytest.raises(equip.SnippetError, match=r"^snippet line 2 'x = {arg9}' in"):
+        instrumented("def f(): pass", lambda to: to.insert_before("pass\nx = {arg9}\ny = {arg9}"))
 
 
 def test_refusal_of_a_variable_of_a_function_around_names_the_line() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equip import InvalidCodeError
-from equip.code.inlays import inlay_of, splice_all
+from equip.code.inlays import inlay_of, splice_inlays
 from equip.code.locations import Cut, Location, Piece, Tail, decode, encode, injected, is_mark, splice
 from property.library import code_objects
 
@@ -146,43 +146,35 @@ def check_splice(table: bytes, first: int, data: st.DataObject) -> None:
     assert found == expected
 
 
-# -- many tables at once -------------------------------------------------------------------------------
+# -- the same few things at many places ----------------------------------------------------------------
 
 
 own_or_moved = st.builds(injected, st.integers(1, 20), st.integers(1, 3)) | st.integers(1, 2)
 pieces = st.lists(own_or_moved, min_size=1, max_size=2)
 
 
-@given(st.lists(tables, min_size=1, max_size=4), lines, st.data())
-def test_many_tables_are_spliced_as_each_by_itself(many: list[list[Location]], first: int, data: st.DataObject) -> None:
-    encoded = [encode(table, first) for table in many]
-    units = [sum(entry.units for entry in table) for table in many]
-    check_splice_all(encoded, units, data)
+@given(tables, lines, st.data())
+def test_inlays_are_what_splicing_gives(table: list[Location], first: int, data: st.DataObject) -> None:
+    check_inlays(encode(table, first), sum(entry.units for entry in table), data)
 
 
 @given(st.data())
-def test_the_compilers_tables_are_spliced_as_each_by_itself(data: st.DataObject) -> None:
-    chosen = data.draw(st.lists(st.sampled_from(code_objects()), min_size=1, max_size=4))
-    check_splice_all([code.co_linetable for code in chosen], [len(code.co_code) // 2 for code in chosen], data)
+def test_inlays_in_the_compilers_tables(data: st.DataObject) -> None:
+    code: CodeType = data.draw(st.sampled_from(code_objects()))
+    check_inlays(code.co_linetable, len(code.co_code) // 2, data)
 
 
-@given(st.lists(tables, min_size=2, max_size=3), st.data())
-def test_tables_that_are_longer_than_their_code(many: list[list[Location]], data: st.DataObject) -> None:
-    encoded = [encode(table, 1) for table in many]
-    shorter = [sum(entry.units for entry in table[:-1]) for table in many]
-    check_splice_all(encoded, [max(units, 1) for units in shorter], data)
+@given(tables, st.data())
+def test_inlays_in_a_table_that_is_longer_than_its_code(table: list[Location], data: st.DataObject) -> None:
+    check_inlays(encode(table, 1), max(1, sum(entry.units for entry in table[:-1])), data)
 
 
-def check_splice_all(tables: list[bytes], units: list[int], data: st.DataObject) -> None:
-    """``units`` are how much code each table is for."""
-    bases, places, chosen, firsts = [0], [], [], [0]
-    expected = []
-    for table, count in zip(tables, units, strict=True):
-        own: dict[int, list[Piece]] = data.draw(st.dictionaries(st.integers(0, count - 1), pieces, max_size=6))
-        order = sorted(own)
-        places += [bases[-1] + at for at in order]
-        chosen += [inlay_of(tuple(own[at])) for at in order]
-        firsts.append(len(places))
-        bases.append(bases[-1] + count)
-        expected.append(splice(table, [Cut(at, own[at]) for at in order]))
-    assert splice_all(tables, bases, places, chosen, firsts) == expected
+def check_inlays(table: bytes, units: int, data: st.DataObject) -> None:
+    """``units`` are how much code the table is for."""
+    own: dict[int, list[Piece]] = data.draw(st.dictionaries(st.integers(0, units - 1), pieces, max_size=6))
+    base = data.draw(st.integers(0, 1000))
+    order = sorted(own)
+    chosen = [inlay_of(tuple(own[at])) for at in order]
+    expected = splice(table, [Cut(at, own[at]) for at in order])
+    for _ in range(2):  # what an entry has become is known the second time
+        assert splice_inlays(table, units, [base + at for at in order], chosen, base) == expected

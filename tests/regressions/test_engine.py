@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import equip
-from equip.code.locations import Cut, Location, decode, encode, splice
+from equip.code.locations import Cut, Location, Piece, Tail, decode, encode, injected, splice
 
 Ask = Callable[[equip.SimpleRewriter], object]
 
@@ -219,6 +219,20 @@ def test_removed_location_in_front_of_one_without_a_line() -> None:
     unknown = Location(1, None, None, None, None)
     table = encode([Location(1, 2, 2, None, None), unknown, Location(1, 3, 3, None, None)], 1)
     assert decode(splice(table, [Cut(0, [], 1)]), 1) == [unknown, Location(1, 3, 3, None, None)]
+
+
+@pytest.mark.parametrize("pieces", [[injected(1, 1)], [1, injected(1, 1)]])
+def test_what_goes_in_behind_a_removed_location_where_there_is_no_line(pieces: list[Piece]) -> None:
+    unknown = Location(1, None, None, None, None)
+    table = encode([Location(1, 2, 2, None, None), unknown, Location(1, 3, 3, None, None)], 1)
+    found = decode(splice(table, [Cut(0, [], 1), Cut(1, pieces)]), 1)
+    assert [location.line for location in found] == [*[None] * (len(pieces) - 1), 2, None, 3]
+
+
+def test_what_goes_behind_the_end_where_the_last_location_is_removed() -> None:
+    table = encode([Location(1, 2, 2, None, None), Location(1, 7, 7, None, None)], 1)
+    found = decode(splice(table, [Cut(1, [], 1)], [Tail([injected(1, 1)], 5)], 7), 1)
+    assert [location.line for location in found] == [2, 5]
 
 
 def test_line_behind_an_exhausted_loop_whose_copy_stands_before_it() -> None:

@@ -19,7 +19,7 @@ from equip.code.assembly import Value, assemble, mould_of, stamped
 from equip.code.edit import Edit, Inherit, Ways
 from equip.code.exceptions import Handler
 from equip.code.fragment import Fragment, Stamp, Use
-from equip.code.inlays import Inlay, inlay_of, splice_all
+from equip.code.inlays import Inlay, inlay_of, splice_inlays
 from equip.code.jumps import Jumps
 from equip.code.pools import Pools
 from equip.code.sites import falls_into, find_jumps
@@ -234,16 +234,19 @@ class _Sheet:
         between = [adjusted[start:end] for start, end in pairwise(bounds)]
         whole = b"".join(chain.from_iterable(zip(between, [*self.hots, b""], strict=True)))
         ends = [2 * (base + growth[first]) for base, first in zip(bases, self.firsts, strict=True)]
-        tables = [job.code.co_linetable for job in self.jobs]
-        linetables = splice_all(tables, bases, places, self.inlays, self.firsts)
+        firsts, inlays = self.firsts, self.inlays
         found: list[Direct | None] = []
-        for number, (_, _, _, _, _, stack, numbers) in enumerate(self.jobs):
+        for number, (code, _, _, _, _, stack, numbers) in enumerate(self.jobs):
             if number in self.refused:
                 found.append(None)
                 continue
+            base, first, last = bases[number], firsts[number], firsts[number + 1]
+            linetable = splice_inlays(
+                code.co_linetable, bases[number + 1] - base, places[first:last], inlays[first:last], base
+            )
             table = self._moved_handlers(number, growth) if numbers else b""
             units = whole[ends[number] : ends[number + 1]]
-            found.append(_made(Direct, (units, linetables[number], table, stack)))
+            found.append(_made(Direct, (units, linetable, table, stack)))
         return found
 
     def _relaxed(self) -> tuple[list[int], bytes]:
@@ -290,15 +293,16 @@ class _Sheet:
             return unit + growth[bisect_right(places, base + unit)] - since
 
         numbers = job.numbers
-        if self.bypassed.keys().isdisjoint([base + target for target in numbers[2::4]]):
+        bypassed = job.bypassed
+        if not bypassed or bypassed.keys().isdisjoint(numbers[2::4]):
             table = exceptions.moved(numbers, places, growth, base)
         else:
-            parts: list[Handler] = []
+            table = []
             for handler in exceptions.handlers_of(numbers):
-                for start, end, passes in _ways_to(handler, self.bypassed.get(base + handler.target)):
+                for start, end, passes in _ways_to(handler, bypassed.get(handler.target)):
                     target = moved(handler.target) if passes else behind(handler.target)
-                    parts.append(Handler(moved(start), moved(end), target, handler.depth, handler.lasti))
-            table = exceptions.encode(parts)
+                    first = moved(start)
+                    table += (first, moved(end) - first, target, handler.depth << 1 | handler.lasti)
         overlays: list[tuple[int, int, Handler | None]] = []
         starts = numbers[::4]
         for at, before, units, around in job.covered:
@@ -307,12 +311,12 @@ class _Sheet:
                 continue
             start = moved(at) + before
             if around is not None:
-                target = behind(around.target) if base + around.target in self.bypassed else moved(around.target)
+                target = behind(around.target) if around.target in bypassed else moved(around.target)
                 around = around._replace(target=target)
             overlays.append((start, start + units, around))
         if overlays:
-            return exceptions.encode(exceptions.paint(exceptions.decode(table), overlays))
-        return table
+            return exceptions.encode(exceptions.paint(exceptions.handlers_of(table), overlays))
+        return exceptions.encode_numbers(table)
 
 
 def _ways_to(handler: Handler, raises: Raises | None) -> Iterator[tuple[int, int, bool]]:

@@ -88,52 +88,51 @@ def covering(numbers: Sequence[int], starts: Sequence[int], unit: int) -> tuple[
     return numbers[found + 2], numbers[found + 3]
 
 
-def moved(numbers: Sequence[int], places: Sequence[int], growth: Sequence[int], base: int) -> bytes:
-    """The table of ``numbers`` when the code before ``places[i]`` has grown by ``growth[i]`` units, and that at the
-    end by the last.
+def moved(numbers: Sequence[int], places: Sequence[int], growth: Sequence[int], base: int) -> list[int]:
+    """The numbers of a table when the code before ``places[i]`` has grown by ``growth[i]`` units, and that at the end
+    by the last.
 
     Places are counted from ``base`` units before the code. What is put in at a place belongs to the range that
     begins there.
     """
     before = growth[bisect_left(places, base)]
-    out = bytearray()
+    found: list[int] = []
     entries = iter(numbers)
     for start, length, target, depth_lasti in zip(entries, entries, entries, entries, strict=True):
         end = start + length
         end += growth[bisect_left(places, base + end)] - before
         start += growth[bisect_left(places, base + start)] - before
         target += growth[bisect_left(places, base + target)] - before
+        found += (start, end - start, target, depth_lasti)
+    return found
+
+
+def encode(handlers: Iterable[Handler]) -> bytes:
+    """The table for these handlers, in the order given."""
+    numbers: list[int] = []
+    for start, end, target, depth, lasti in handlers:
+        numbers += (start, end - start, target, (depth << 1) | lasti)
+    return encode_numbers(numbers)
+
+
+def encode_numbers(numbers: Iterable[int]) -> bytes:
+    """The table with these numbers, four an entry, as ``numbers_of`` gives them."""
+    out = bytearray()
+    entries = iter(numbers)
+    for entry in zip(entries, entries, entries, entries, strict=True):
         first = len(out)
-        for value in (start, end - start, target, depth_lasti):
+        for value in entry:
             if value < 64:
                 out.append(value)
             elif value < 4096:
                 out.append(64 | value >> 6)
                 out.append(value & 63)
             else:
-                _append_varint(out, value)
+                for shift in range((value.bit_length() - 1) // 6 * 6, 0, -6):
+                    out.append(64 | ((value >> shift) & 63))
+                out.append(value & 63)
         out[first] |= 0x80
     return bytes(out)
-
-
-def encode(handlers: Iterable[Handler]) -> bytes:
-    """The table for these handlers, in the order given."""
-    out = bytearray()
-    for start, end, target, depth, lasti in handlers:
-        first = len(out)
-        for value in (start, end - start, target, (depth << 1) | lasti):
-            _append_varint(out, value)
-        out[first] |= 0x80
-    return bytes(out)
-
-
-def _append_varint(out: bytearray, value: int) -> None:
-    if value < 64:
-        out.append(value)
-        return
-    for shift in range((value.bit_length() - 1) // 6 * 6, 0, -6):
-        out.append(64 | ((value >> shift) & 63))
-    out.append(value & 63)
 
 
 def same_handler(one: Handler | None, other: Handler | None) -> bool:

@@ -1,4 +1,4 @@
-"""Location tables of many code objects, into which the same few things go at many places.
+"""Location tables into which the same few things go at many places.
 
 A program repeats itself: what an entry of a table becomes when something is put into it is remembered by the bytes of
 the entry. What it becomes is said by ``locations.splice``.
@@ -6,55 +6,55 @@ the entry. What it becomes is said by ``locations.splice``.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
-from functools import partial
-from itertools import accumulate, chain, compress, count, pairwise
-from operator import add, ne, sub
-from typing import cast
 
-from equip.code.locations import Cut, Piece, heads_of, is_told_by, splice, starts_of
+from equip.code.locations import Cut, Piece, covered_by, is_told_by, splice
 
 _KEPT = 256
+_COLUMNS = b"\x7f" * 8
+"""Stands for the columns of an entry. No number in a table has so many bytes that are not its last."""
 
 
 class Inlay:
     """Pieces that go in together. Made by ``inlay_of``; told apart by identity."""
 
-    __slots__ = ("_inside", "in_front", "pieces")
+    __slots__ = ("_around", "in_front", "in_front_of_byte", "pieces")
 
     def __init__(self, pieces: tuple[Piece, ...]) -> None:
         self.pieces = pieces
         self.in_front: dict[bytes, bytes] = {}
         """How an entry begins, up to its columns, to the same with the pieces in front."""
-        self._inside: dict[tuple[int, bytes], tuple[bytes, bytes]] = {}
-        """So many code units and how the entry begins, to this in front of the pieces, and to these and what is behind
-        them; each up to the columns."""
+        self.in_front_of_byte: dict[int, bytes] = {}
+        """The same for what takes one byte."""
+        self._around: dict[tuple[int, bytes], list[bytes]] = {}
+        """So many code units and how the entry begins, to what there is around its columns when the pieces are behind
+        these units."""
 
     def put_into(self, entry: bytes, at: int) -> tuple[int, bytes]:
         """How many of the first bytes of an entry are to be replaced, and by what, so that it has the pieces behind
         ``at`` of its code units."""
         for length in (1, 2, 3):
             begin = entry[:length]
-            if at:
-                inside = self._inside.get((at, begin))
-                if inside is not None:
-                    columns = entry[length:]
-                    return len(entry), inside[0] + columns + inside[1] + columns
-            elif begin in self.in_front:
+            if not at and begin in self.in_front:
                 return length, self.in_front[begin]
+            parts = self._around.get((at, begin))
+            if parts is not None:
+                return len(entry), entry[length:].join(parts)
         return self._put_into_another(entry, at)
 
     def _put_into_another(self, entry: bytes, at: int) -> tuple[int, bytes]:
         """``put_into`` for an entry unlike those before; what there will be for those like it is remembered."""
         begin = next(filter(is_told_by, (entry[:1], entry[:2], entry[:3])), None)
-        if begin is None or any(isinstance(piece, int) for piece in self.pieces):
+        if begin is None:
             return len(entry), splice(entry, [Cut(at, self.pieces)])
-        spliced = splice(begin, [Cut(at, self.pieces)])
-        if at:
-            self._inside[at, begin] = spliced[: len(begin)], spliced[len(begin) :]
+        parts = splice(begin + _COLUMNS, [Cut(at, self.pieces)]).split(_COLUMNS)
+        if len(parts) > 2:
+            self._around[at, begin] = parts
         else:
-            self.in_front[begin] = spliced
+            self.in_front[begin] = parts[0]
+            if len(begin) == 1:
+                self.in_front_of_byte[begin[0]] = parts[0]
         return self.put_into(entry, at)
 
 
@@ -71,63 +71,37 @@ def inlay_of(pieces: tuple[Piece, ...]) -> Inlay:
     return found
 
 
-def splice_all(
-    linetables: Sequence[bytes],
-    bases: Sequence[int],
-    places: Sequence[int],
-    inlays: Sequence[Inlay],
-    firsts: Sequence[int],
-) -> list[bytes]:
-    """``locations.splice`` for the tables of code objects that lie one behind the other, from code unit ``bases[i]``
-    each.
-
-    Inlays go in at ``places``, code units of the whole in order, each once; ``places[firsts[i] : firsts[i + 1]]`` are
-    those in table i.
-    """
-    whole = b"".join(linetables)
-    starts, heads = starts_of(whole), heads_of(whole)
-    ends = [*accumulate(map(len, linetables), initial=0)]
-    if [*map(starts.__getitem__, map(partial(bisect_left, heads), ends))] != [*bases]:
-        # One of them is not as long as its code: each by itself.
-        return [
-            splice(table, [Cut(places[i] - base, inlays[i].pieces) for i in range(first, last)])
-            for table, base, (first, last) in zip(linetables, bases, pairwise(firsts), strict=False)
-        ]
-    holders = [bisect_right(starts, at) - 1 for at in places]
-    begins = [*map(heads.__getitem__, holders)]  # what is replaced at each place: from here, in bytes
-    behinds = [begin + 1 for begin in begins]  # to here
-    known = [inlay.in_front.get(whole[begin : begin + 1]) for inlay, begin in zip(inlays, begins, strict=True)]
-    for i in [i for i, new in enumerate(known) if new is None]:
-        begin = begins[i]
-        known[i] = inlays[i].in_front.get(whole[begin : begin + 2])
-        behinds[i] = begin + 2
-    news = cast("list[bytes]", known)  # by this, with what is not known put in below
-    for i in _unusual(places, holders, starts, known):
-        holder = holders[i]
-        start, begin = starts[holder], begins[i]
-        entry = whole[begin : heads[holder + 1]]
-        first = i
-        while first and holders[first - 1] == holder:
-            first -= 1
-            behinds[first], news[first] = begin, b""  # goes into the same entry, together with this one
-        if first < i:
-            cuts = [Cut(places[j] - start, inlays[j].pieces) for j in range(first, i + 1)]
-            length, new = len(entry), splice(entry, cuts)
-        else:
-            length, new = inlays[i].put_into(entry, places[i] - start)
-        behinds[i], news[i] = begin + length, new
-    between = [whole[start:end] for start, end in zip([0, *behinds], [*begins, len(whole)], strict=True)]
-    spliced = b"".join(chain.from_iterable(zip(between, [*news, b""], strict=True)))
-    growth = [*accumulate(map(sub, map(len, news), map(sub, behinds, begins)), initial=0)]
-    limits = map(add, ends, map(growth.__getitem__, firsts))
-    return [spliced[start:end] for start, end in pairwise(limits)]
+def splice_inlays(linetable: bytes, units: int, places: Sequence[int], inlays: Sequence[Inlay], base: int) -> bytes:
+    """``locations.splice`` for the table of a code object with so many code units, into which inlays go at ``places``:
+    in order, each once, counted from ``base`` units before the code."""
+    covered = covered_by(linetable)
+    if not covered or covered[-1] != units:
+        return splice(linetable, _cuts(places, inlays, base))
+    out: list[bytes] = []
+    done = 0  # bytes of the table that ``out`` has, or what has become of them
+    for at, inlay in zip(places, inlays, strict=True):
+        at -= base
+        begin = bisect_right(covered, at)
+        new, behind = inlay.in_front_of_byte.get(linetable[begin]), begin + 1
+        if new is None:
+            behind = begin + 2
+            new = inlay.in_front.get(linetable[begin:behind])
+        if new is None or covered[begin - 1] != at:
+            start = covered[begin - 1] if begin else 0
+            entry = linetable[begin : bisect_right(covered, covered[begin])]
+            if done > begin:  # the place before is in the same entry
+                cuts = [cut for cut in _cuts(places, inlays, base + start) if 0 <= cut.at <= at - start]
+                length, new = len(entry), splice(entry, cuts)
+                out[-1], done = b"", begin
+            else:
+                length, new = inlay.put_into(entry, at - start)
+            behind = begin + length
+        out.append(linetable[done:begin])
+        out.append(new)
+        done = behind
+    out.append(linetable[done:])
+    return b"".join(out)
 
 
-def _unusual(
-    places: Sequence[int], holders: Sequence[int], starts: Sequence[int], news: Sequence[bytes | None]
-) -> list[int]:
-    """The numbers of the places that are not where an entry begins of which it is known what becomes of it."""
-    found = [*compress(count(), map(ne, map(starts.__getitem__, holders), places))]
-    if None in news:
-        found = sorted({*found, *[i for i, new in enumerate(news) if new is None]})
-    return found
+def _cuts(places: Sequence[int], inlays: Sequence[Inlay], base: int) -> list[Cut]:
+    return [Cut(at - base, inlay.pieces) for at, inlay in zip(places, inlays, strict=True)]

@@ -62,13 +62,16 @@ def _spans_of_lnotab(code: CodeType) -> tuple[list[int], list[int | None]]:
     ``co_lnotab`` has no place for what has no line: these units it has on the line of those before them.
     """
     table = code.co_lnotab
-    moves = table[1::2]
-    starts = [0, *compress(accumulate(table[::2]), moves)]
-    lines = [*accumulate(map(_SIGNED.__getitem__, moves.replace(b"\0", b"")), initial=code.co_firstlineno)]
-    line_from = dict(zip(starts, lines, strict=True))  # the last one, where several moves are needed
+    steps, moves = table[::2], table[1::2]
+    starts = [*accumulate(steps, initial=0)]
+    if 0 in moves:  # a step too long for one byte
+        starts = [0, *compress(starts[1:], moves)]
+        moves = moves.replace(b"\0", b"")
+    lines = [*accumulate(moves if moves.isascii() else map(_SIGNED.__getitem__, moves), initial=code.co_firstlineno)]
     unknown = unknown_among(code.co_linetable)
-    if not unknown and len(line_from) == len(starts):
+    if not unknown and 0 not in steps:
         return starts, lines
+    line_from = dict(zip(starts, lines, strict=True))  # the last one, where several moves are needed
     found: dict[int, int | None] = {**line_from}
     for first, end in unknown:
         found[2 * first] = None

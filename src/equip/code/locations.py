@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, compress, count
 from types import CodeType
 from typing import NamedTuple
@@ -30,6 +30,8 @@ _ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
 _PAYLOAD = bytes(range(128))
 _UNITS = bytes((first & 7) + 1 for first in range(256))
 """The code units that an entry covers, by its first byte."""
+_COVERED = bytes(128) + _UNITS[128:]
+"""The same, and 0 for what is no first byte."""
 _IS_HEAD = bytes(byte >> 7 for byte in range(256))
 _IS_UNKNOWN = bytes(byte >= 0x80 | _NONE << 3 for byte in range(256))
 _HAS_LONG = re.compile(b"[%c-%c]" % (0x80 | _LONG << 3, 0x87 | _LONG << 3))
@@ -237,9 +239,11 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
     What is not cut keeps its line, columns and order; the line counter of everything behind a cut is unmoved.
     Entries that no cut is in are copied in one piece, not looked at.
     """
+    carried: Mapping[int, int] = {}
     for cut in cuts:
         if cut[2]:
-            linetable = _carrying(linetable, cuts)
+            linetable, carried, left = _carrying(linetable, cuts)
+            last_line -= left
             break
     starts, heads = starts_of(linetable), heads_of(linetable)
     out: list[bytes] = []
@@ -264,9 +268,13 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
             out.append(linetable[copied : heads[done + 1]])
             at, delta = index, _UNMOVED
             front = _BYTES[kind | starts[done + 1] - at - 1] + suffix
+        if index in carried:
+            delta = signed_varint(carried[index])
         for piece in pieces:
             if isinstance(piece, int):
                 out.append(_repeated(front + linetable[copied : heads[done + 1]], piece))
+                if index in carried:
+                    continue  # they have no line
             elif delta is _UNMOVED:
                 out.append(piece[2])
             else:
@@ -363,6 +371,11 @@ def starts_of(linetable: bytes) -> list[int]:
     return list(accumulate(linetable.translate(_UNITS, _PAYLOAD), initial=0))
 
 
+def covered_by(linetable: bytes) -> list[int]:
+    """How many code units a table covers up to each of its bytes, that included."""
+    return [*accumulate(linetable.translate(_COVERED))]
+
+
 def lines_below(linetable: bytes, units: Sequence[int]) -> list[int]:
     """How many lines the location of each of some code units has below its first one; 0 where it has no columns."""
     if not _HAS_LONG.search(linetable):
@@ -380,22 +393,33 @@ def lines_below(linetable: bytes, units: Sequence[int]) -> list[int]:
     return found
 
 
-def _carrying(linetable: bytes, cuts: Sequence[Cut]) -> bytes:
-    """``linetable`` with the lines by which entries that ``cuts`` drop move the counter added to what follows them."""
+def _carrying(linetable: bytes, cuts: Sequence[Cut]) -> tuple[bytes, dict[int, int], int]:
+    """``linetable`` with the lines by which entries that ``cuts`` drop move the counter added to what follows them.
+
+    Where that is injected, in an entry without a line: the lines by its code unit; where nothing follows, the lines.
+    """
     entries: list[bytes] = _ENTRY.findall(linetable)
     starts = starts_of(linetable)
-    for index, pieces, removed in cuts:
+    to_pieces: dict[int, int] = {}
+    left = 0
+    for number, (index, pieces, removed) in enumerate(cuts):
         first = bisect_left(starts, index)  # what the cut begins inside of has moved the counter already
         if pieces and first < len(entries) and starts[first] == index:
             first += 1  # as the first piece will have
         behind = bisect_right(starts, index + removed) - 1
         moved = sum(read_signed_varint(iter(_split(entry)[0])) for entry in entries[first:behind])
-        if moved:
-            for i in range(behind, len(entries)):
-                if entries[i][0] & 0x78 != _NONE << 3:
-                    entries[i] = _moved(entries[i], moved)
-                    break
-    return b"".join(entries)
+        if not moved:
+            continue
+        end = next((i for i in range(behind, len(entries)) if entries[i][0] & 0x78 != _NONE << 3), len(entries))
+        places = (cut.at for cut in cuts[number + 1 :] if any(isinstance(piece, Injected) for piece in cut.pieces))
+        place = next(places, starts[-1])
+        if place < starts[end]:
+            to_pieces[place] = to_pieces.get(place, 0) + moved
+        elif end < len(entries):
+            entries[end] = _moved(entries[end], moved)
+        else:
+            left += moved
+    return b"".join(entries), to_pieces, left
 
 
 def _moved(entry: bytes, lines: int) -> bytes:

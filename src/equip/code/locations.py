@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, compress, count
 from types import CodeType
 from typing import NamedTuple
@@ -296,16 +296,20 @@ def splice(linetable: bytes, cuts: Sequence[Cut], tails: Sequence[Tail] = (), la
                 front = linetable[heads[done] : copied]
     out.append(front)
     out.append(linetable[copied : heads[last]])
-    line = last_line
+    out += _behind_the_end(tails, last_line)
+    return b"".join(out)
+
+
+def _behind_the_end(tails: Sequence[Tail], line: int) -> Iterator[bytes]:
+    """What is put behind a table that ends on ``line``."""
     for pieces, goal in tails:
         for piece in pieces:
             delta = signed_varint(goal - line)
             line = goal
             if isinstance(piece, int):
-                out.append(_repeated(_head(_NO_COLUMNS, 1) + delta, piece))
+                yield _repeated(_head(_NO_COLUMNS, 1) + delta, piece)
             else:
-                out += (piece[0], delta, piece[1])
-    return b"".join(out)
+                yield from (piece[0], delta, piece[1])
 
 
 def heads_of(linetable: bytes) -> list[int]:

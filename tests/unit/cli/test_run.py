@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -420,10 +421,17 @@ def test_probes_in_pyproject(folder: Path, equip: Run) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_interrupted(folder: Path) -> None:
     (folder / "waits.py").write_text("import time\nprint('go', flush=True)\ntime.sleep(60)\n")
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell runs in the background does not
     ends = []
     for command in (["waits.py"], ["-m", "equip", "run", "waits.py"]):
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment(), stdout=-1, stderr=-1, text=True
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment(),
+            stdout=-1,
+            stderr=-1,
+            text=True,
+            preexec_fn=listen,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "go\n"

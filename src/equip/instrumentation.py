@@ -185,12 +185,13 @@ class Instrumentation:
 
     def __init__(self, location: Location | Iterable[Location] = ()) -> None:
         is_one = isinstance(location, (str, os.PathLike))
-        if not (is_one or isinstance(location, Iterable)):
+        if isinstance(location, bytes) or not (is_one or isinstance(location, Iterable)):
             raise TypeError(f"Instrumentation takes the path of a file or folder, or several, not {location!r}")
         self.location: Location | Sequence[Location] = location if is_one else list(location)  # type: ignore[arg-type,assignment]
         self.program: Program | None = None
         self.options: dict[str, object] = {}
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, str] | None = None
+        """Why files could not be prepared; None before that was tried."""
         self._program_code: list[_ProgramCode] = []
 
     def set_option(self, name: str, value: object = True) -> None:
@@ -202,7 +203,7 @@ class Instrumentation:
         elif name == "workers":
             _workers(value)
         self.options[name] = value
-        self.program = None
+        self.program = self._faults = None
 
     def get_option(self, name: str) -> object:
         """The value of an option, None if it was not set. Raises ``ValueError`` for one that is not known."""
@@ -215,11 +216,15 @@ class Instrumentation:
 
         What could not be found or compiled is in the report of ``apply``.
         """
-        self.program = Program(self.location, _levels(self.options.get("optimize")))
-        force = bool(self.options.get("force-rebuild"))
-        workers = _workers(self.options.get("workers"))
-        self._faults = disk.prepare(self.program.modules, force=force, workers=workers)
+        self.program, compiled = self._compiled()
+        self._faults = disk.write_compiled(self.program.modules, compiled)
         return bool(self.program.modules)
+
+    def _compiled(self) -> tuple[Program, disk.Compiled]:
+        """The files, and those that have to be compiled, which nobody has written yet."""
+        program = Program(self.location, _levels(self.options.get("optimize")))
+        force, workers = bool(self.options.get("force-rebuild")), _workers(self.options.get("workers"))
+        return program, disk.compile_files(program.modules, force=force, workers=workers)
 
     def on_enter(self, code: str, import_code: str | None = None) -> None:
         """Run ``code`` when the program starts: first in whichever module is started as one."""
@@ -232,14 +237,15 @@ class Instrumentation:
     def apply(self, visitor: Visitor | Iterable[Visitor] = (), rewrite: bool = False) -> Report:
         """Run a visitor, or a list of them, over the program; with ``rewrite``, write what they ask for.
 
-        The files are prepared first if they were not yet. Without ``rewrite`` everything is tried and nothing is
+        Files that were not prepared yet are compiled first. Without ``rewrite`` everything is tried and nothing is
         written. Raises ``SnippetError``, ``JoinPointError`` and (``strict``) ``ProbeError``, before anything is
         written, and what a visitor raises; faults of files are in the report.
         """
         visitors = (*self._program_code, *as_visitors(visitor))
-        if self.program is None:
-            self.prepare_program()
-        assert self.program is not None
+        if self.program is None or self._faults is None:
+            self.program, compiled = self._compiled()
+        else:
+            compiled = disk.Compiled(faults=self._faults)
         settings = disk.Settings(
             _workers(self.options.get("workers")),
             rewrite,
@@ -247,7 +253,7 @@ class Instrumentation:
             bool(self.options.get("strict")),
         )
         return disk.instrument_files(
-            self.program.modules, visitors, settings, passed=self.program.passed, faults=self._faults
+            self.program.modules, visitors, settings, passed=self.program.passed, compiled=compiled
         )
 
 

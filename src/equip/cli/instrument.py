@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -54,39 +51,13 @@ def instrument_command(
     program.set_option("strict")
     program.set_option("force-rebuild", force_rebuild)
     program.set_option("instrument-imports", instrument_imports)
-    with busy("instrumenting"), _nothing_left_behind(found.bytecode_files, dry_run):
+    with busy("instrumenting"):
         report = program.apply(asked.visitors, rewrite=not dry_run)
     show_report(report, as_json)
     if report.refused:
         ctx.exit(1)
     if not any(one.probes for one in report):
         ctx.exit(2)
-
-
-@contextlib.contextmanager
-def _nothing_left_behind(files: Sequence[str], dry_run: bool) -> Iterator[None]:
-    """After a mistake, or a dry run, remove those of the compiled files that were made for it."""
-    there = {file for file in files if os.path.lexists(file)}
-    folders = {os.path.dirname(file) for file in files if os.path.isdir(os.path.dirname(file))}
-    try:
-        yield
-        keep = not dry_run
-    except BaseException:
-        keep = False
-        raise
-    finally:
-        if not keep:
-            _remove([file for file in files if file not in there], folders)
-
-
-def _remove(files: list[str], folders: set[str]) -> None:
-    """Remove files that there are, and the folders that were made for them (not those in ``folders``)."""
-    for file in files:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(file)
-    for folder in {os.path.dirname(file) for file in files} - folders:
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
 
 
 def show_report(report: equip.Report, as_json: bool) -> None:

@@ -75,12 +75,18 @@ class Settings:
 # -- compiling ------------------------------------------------------------------------------------
 
 
-def prepare(files: Sequence[ModuleFile], *, force: bool, workers: int | None) -> dict[str, str]:
-    """Compile what has no valid compiled file (``force``: everything), where the import system will look.
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What is to be in place before anything is put in: new bytes by compiled file; and why there are none for some."""
 
-    With ``force``, what was put in before is dropped. Returns why a file could not be prepared, by the path of
-    its compiled file.
-    """
+    fresh: Mapping[str, bytes] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+def compile_files(files: Sequence[ModuleFile], *, force: bool, workers: int | None) -> Compiled:
+    """Compile what has no valid compiled file where the import system will look (``force``: everything, without what
+    was put in before). Writes nothing."""
+    fresh: dict[str, bytes] = {}
     faults: dict[str, str] = {}
     to_compile: list[ModuleFile] = []
     for file in files:
@@ -88,23 +94,47 @@ def prepare(files: Sequence[ModuleFile], *, force: bool, workers: int | None) ->
             if _is_own(file):
                 continue
             if file.source is None:
-                if force:
-                    _drop_instrumentation(file)
+                before = record.load(file.pyc) if force else None
+                if before is not None and before.plan:
+                    fresh[file.pyc] = before.clean_data
             elif force or not _is_valid(file):
                 to_compile.append(file)
         except (OSError, PycError) as error:
             faults[file.pyc] = _reason(file.path, error)
-    jobs = [CompileJob(file.path, file.optimize) for file in to_compile]
+    jobs = [CompileJob(file.path, file.optimize, file.pyc) for file in to_compile]
     count = how_many(workers, sum(_size(file.path) for file in to_compile))
     for file, done in zip(to_compile, run_jobs(jobs, count), strict=True):
-        try:
-            if done.fault or not done.changed:
-                faults[file.pyc] = done.fault or "was not compiled"
-            else:
-                _write_compiled(file, done.body)
-        except (OSError, PycError) as error:
-            faults[file.pyc] = _reason(file.pyc, error)
+        if done.fault or not done.changed:
+            faults[file.pyc] = done.fault or "was not compiled"
+        else:
+            fresh[file.pyc] = done.body
+    return Compiled(fresh, faults)
+
+
+def write_compiled(files: Iterable[ModuleFile], compiled: Compiled) -> dict[str, str]:
+    """Put new compiled files in place. Returns why a file has none, by its path."""
+    faults = dict(compiled.faults)
+    for file in files:
+        fault = _written_anew(file, compiled)
+        if fault:
+            faults[file.pyc] = fault
     return faults
+
+
+def _written_anew(file: ModuleFile, compiled: Compiled) -> str:
+    """Put a compiled file in place if there is a new one; why that is not possible, or nothing."""
+    data = compiled.fresh.get(file.pyc)
+    if data is None:
+        return ""
+    path = file.pyc if file.source is not None else atomic.real_file(file.pyc)
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with atomic.locked(folder):
+            record.write_clean(path, data, None if file.source is None else pyc.find_mode(file.path))
+    except (OSError, PycError) as error:
+        return _reason(file.pyc, error)
+    return ""
 
 
 def _is_valid(file: ModuleFile) -> bool:
@@ -116,20 +146,6 @@ def _is_valid(file: ModuleFile) -> bool:
         return False
     assert file.source is not None
     return pyc.find_header_fault(header) is None and pyc.find_staleness(header, file.source) is None
-
-
-def _write_compiled(file: ModuleFile, data: bytes) -> None:
-    folder = os.path.dirname(file.pyc)
-    os.makedirs(folder, exist_ok=True)
-    with atomic.locked(folder):
-        record.write_clean(file.pyc, data, pyc.find_mode(file.path))
-
-
-def _drop_instrumentation(file: ModuleFile) -> None:
-    before = record.load(file.pyc)
-    if before.plan:
-        with atomic.locked(os.path.dirname(before.path)):
-            record.write_clean(before.path, before.clean_data)
 
 
 def _is_own(file: ModuleFile) -> bool:
@@ -152,20 +168,20 @@ def instrument_files(
     settings: Settings,
     *,
     passed: Sequence[Passed] = (),
-    faults: Mapping[str, str] | None = None,
+    compiled: Compiled,
 ) -> Report:
     """Run the visitors over the files and put in what they ask for.
 
-    ``passed`` and ``faults`` (by compiled file) are what is already known not to work, for the report. Raises
-    ``SnippetError`` and ``JoinPointError``, with ``strict`` also ``ProbeError``, before anything is written, and what
-    a visitor raises.
+    ``passed`` and the faults of ``compiled`` are what is already known not to work, for the report; what was compiled
+    is put in place, too. Raises ``SnippetError`` and ``JoinPointError``, with ``strict`` also ``ProbeError``, before
+    anything is written, and what a visitor raises.
     """
     visitors = begun(visitors)
     works = [_Work(file) for file in files]
-    count = how_many(settings.workers, sum(_size(file.pyc) for file in files))
+    count = how_many(settings.workers, sum(_size(file.path) for file in files))
     with Pool(count) as pool:
         for work in works:
-            _plan(work, visitors, (faults or {}).get(work.file.pyc), pool)
+            _plan(work, visitors, compiled, pool)
         if not settings.instrument_imports:
             _spare_imported(works)
         _collect(works, pool.results())
@@ -174,7 +190,10 @@ def instrument_files(
     if complained and settings.strict and not refused and not any(one.fault for one in passed):
         raise ProbeError("\n".join(complained))
     for work in works:
-        if work.outcome is None:
+        fault = _written_anew(work.file, compiled) if settings.rewrite else ""
+        if fault:
+            work.end("refused", fault)
+        elif work.outcome is None:
             _finish(work, settings.rewrite)
     outcomes = [work.outcome for work in works if work.outcome is not None]
     outcomes += [FileReport(one.path, None, "refused" if one.fault else "skipped", one.reason) for one in passed]
@@ -192,16 +211,17 @@ def _size(path: str) -> int:
         return 0
 
 
-def _plan(work: _Work, visitors: Sequence[Visitor], fault: str | None, pool: Pool) -> None:
+def _plan(work: _Work, visitors: Sequence[Visitor], compiled: Compiled, pool: Pool) -> None:
     """Load a file, run the visitors over its clean code, and have done what is not in it yet."""
     file = work.file
+    fault, fresh = compiled.faults.get(file.pyc), compiled.fresh.get(file.pyc)
     if _is_own(file):
         work.end("skipped", "equip never instruments itself")
         return
     try:
         if fault is not None:
             raise PycError(fault)
-        before = _load_valid(file)
+        before = _load_valid(file) if fresh is None else Recorded(atomic.real_file(file.pyc), fresh, fresh, {})
         code = before.clean_code()
         source = file.source or code.co_filename
         module = ModuleDeclaration(code, source, file.module_name, file.optimize, aliases=file.aliases)

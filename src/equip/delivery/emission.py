@@ -33,10 +33,11 @@ class InjectJob:
 
 @dataclass(frozen=True, slots=True)
 class CompileJob:
-    """Compile a source file."""
+    """Compile a source file, for the place of ``compiled``."""
 
     source: str
     optimize: int
+    compiled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def run_job(job: Job, injector: ModuleInjector | None = None) -> Done:
     """
     try:
         if isinstance(job, CompileJob):
-            return Done(pyc.compile_source(job.source, job.optimize), changed=True)
+            return Done(pyc.compile_source(job.source, job.optimize, job.compiled), changed=True)
         return _inject(job, injector or _injector_of(job))
     except (SnippetError, JoinPointError) as error:
         return Done(mistake=error)

@@ -149,10 +149,11 @@ def find_staleness(header: bytes, source: str) -> str | None:
     return None
 
 
-def compile_source(source: str, optimize: int) -> bytes:
+def compile_source(source: str, optimize: int, compiled: str = "") -> bytes:
     """Compile a source file to the bytes of the file that the import system would write for it.
 
-    Raises ``PycError`` naming the line if it does not compile.
+    In the place of ``compiled``, if that has the hash of its source, it would write one that has it, too. Raises
+    ``PycError`` naming the line if it does not compile.
     """
     try:
         state = source_state(source)  # Before reading: a change in between makes the result stale, not wrong.
@@ -167,7 +168,20 @@ def compile_source(source: str, optimize: int) -> bytes:
         raise PycError(f"{where}: does not compile ({error.msg}): correct the source") from error
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise PycError(f"{source}: does not compile ({type(error).__name__}: {error})") from error
-    return encode_header(*state) + marshal.dumps(code)
+    header = _header_with_hash(compiled, text) or encode_header(*state)
+    return header + marshal.dumps(code)
+
+
+def _header_with_hash(compiled: str, text: bytes) -> bytes | None:
+    """The header of a file that is valid for a source with this text, if there is such a file in its place."""
+    try:
+        with open(compiled, "rb") as stream:
+            before = stream.read(HEADER_BYTES)
+    except OSError:
+        return None
+    if find_header_fault(before) is not None or not before[4] & HASHED:
+        return None
+    return before[:8] + importlib.util.source_hash(text)
 
 
 def marshalled(value: object) -> bytes:

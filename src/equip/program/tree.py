@@ -68,11 +68,21 @@ Location = str | os.PathLike[str]
 
 def find_modules(paths: Location | Iterable[Location], levels: tuple[int, ...] | None = None) -> Tree:
     """The modules below ``paths``, one entry for each optimisation level of ``levels`` (the running one)."""
-    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     search = _Search(levels or (pyc.running_optimize(),))
-    for path in given:
-        search.add(os.path.abspath(os.fspath(path)))
+    for path in [paths] if isinstance(paths, (str, bytes, os.PathLike)) else paths:
+        search.add(absolute(path))
     return Tree(tuple(search.modules.values()), tuple(search.passed.values()), tuple(search.folders))
+
+
+def absolute(path: Location) -> str:
+    """A path that a user has given, as a report names it; an empty one, which names nothing, stays empty.
+
+    Raises ``TypeError`` for what is no path.
+    """
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise TypeError(f"a path is text, or an os.PathLike of text, not {path!r}")
+    return os.path.abspath(text) if text else ""
 
 
 class _Search:
@@ -358,7 +368,8 @@ def iter_cached(module: ModuleFile) -> Iterator[str]:
     for name in found:
         path = os.path.join(folder, name)
         middle = name.removeprefix(stem).removesuffix(".pyc").split(".")
-        if name.endswith(".pyc") and path != module.pyc and len(middle) <= 2:
+        is_own = len(middle) == 1 or (len(middle) == 2 and middle[1].startswith("opt-"))
+        if name.endswith(".pyc") and path != module.pyc and is_own:
             yield path
 
 

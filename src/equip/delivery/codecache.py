@@ -1,7 +1,8 @@
 """Instrumented code that the import hook has made before, in files beside Python's own compiled ones.
 
-The files have names of their own kind, so no import system reads them. A file is good for one state of the source,
-one interpreter, one version of equip and one set of probes; anything else in it counts as nothing.
+The files have names of their own kind, so no import system reads them. A file is good for one state of the source and
+of Python's own compiled file, which may be instrumented itself, one interpreter, one version of equip and one set of
+probes; anything else in it counts as nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from equip.delivery.recursion import Absolute
 from equip.program import atomic
 
-_START: Final = b"equip hook 2\n"
+_START: Final = b"equip hook 3\n"
 _KEPT: Final = 4
 """So many sets of probes of one module are kept; the oldest go."""
 
@@ -36,23 +37,36 @@ class Entry(NamedTuple):
     memories: tuple[Any, ...]
 
 
+def _state_of(file: str) -> tuple[int, int] | None:
+    """What tells a file from what it was before and will be; None if there is none."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
 class Cache:
     """The file for one module and one set of probes. ``file`` is what the import system loads the module from."""
 
     def __init__(self, name: str, file: str, digests: Sequence[str]) -> None:
         self.path: str | None = None
+        state = _state_of(file)
         try:
-            status = os.stat(file)
-            self._state = (status.st_mtime_ns, status.st_size)
             own = importlib.util.cache_from_source(f"{os.path.splitext(file)[0]}.py")
-        except (OSError, NotImplementedError):
+        except NotImplementedError:
+            return
+        if state is None:
             return
         probes = hashlib.sha256(ascii((name, *digests)).encode()).hexdigest()[:16]
         self._stem = f"{own.removesuffix('.pyc')}.equip-"
         self.path = self._stem + probes
         interpreter = (tuple(sys.implementation.version), importlib.util.MAGIC_NUMBER)
         own_version = str(vars(sys.modules["equip"])["__version__"])
-        self._key = (*self._state, file, name, tuple(digests), interpreter, own_version)
+        self._key = (*state, file, name, tuple(digests), interpreter, own_version)
+        self._own = own
+        self._compiled = _state_of(own)
+        """The state of the compiled file, which may have something in it, as the module is found."""
 
     def read(self) -> Entry | None:
         """What was made before; None if there is nothing good."""
@@ -66,8 +80,8 @@ class Cache:
         body = data[len(_START) + 32 :]
         if not data.startswith(_START + hashlib.sha256(body).digest()):
             return None
-        key, *entry = marshal.loads(body)
-        return Entry(*entry) if key == self._key else None
+        key, compiled, *entry = marshal.loads(body)
+        return Entry(*entry) if (key, compiled) == (self._key, self._compiled) else None
 
     @property
     def is_writing(self) -> bool:
@@ -78,8 +92,11 @@ class Cache:
         """Keep what was made. Where that is not possible there is no cache, which is no error."""
         if self.path is None or not self.is_writing:
             return
+        compiled = _state_of(self._own)
+        if compiled != self._compiled is not None:
+            return  # Another file has come in its place meanwhile: which one was loaded is not known.
         try:
-            body = marshal.dumps((self._key, *entry))
+            body = marshal.dumps((self._key, compiled, *entry))
         except ValueError:  # A constant that no file can hold.
             return
         folder = os.path.dirname(self.path)

@@ -8,14 +8,16 @@ whoever asks for what it is, finds it as before.
 from __future__ import annotations
 
 import copy
+import copyreg
 import importlib.machinery
 import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from equip.delivery.codecache import Cache, Entry
 from equip.delivery.lookup import OwnFinder
@@ -27,6 +29,7 @@ from equip.inject.callables import called
 from equip.program.declarations import ModuleDeclaration
 from equip.program.pyc import running_optimize
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _passing: ContextVar[bool] = ContextVar("equip_passing", default=False)
 """Set while a module that snippets import is loaded: neither it nor what it imports is instrumented."""
 
@@ -79,6 +82,19 @@ class Wanting(Protocol):
 
 hooks: Final[list[Wanting]] = []
 """The hooks at work, in the order in which they were installed."""
+made_for: Final[dict[str, tuple[tuple[Wanting, ...], tuple[str, ...]]]] = {}
+"""By module that something was put into when it was imported: the hooks that asked, and its other names."""
+_IMPORTLIB: Final = "<frozen importlib._bootstrap_external>"
+
+
+def _of_importlib(function: _Function) -> _Function:
+    """A function between those of ``importlib``: tracebacks leave it out as they do these, by their file name.
+
+    They leave out only what follows one another, so without that all of them would be there.
+    """
+    plain = cast("FunctionType", function)
+    plain.__code__ = plain.__code__.replace(co_filename=_IMPORTLIB)
+    return function
 
 
 def add(hook: Wanting) -> None:
@@ -148,10 +164,12 @@ def _class_for(base: Any) -> type:
     if found is not None:
         return found
 
+    @_of_importlib
     def get_code(self: Any, fullname: str) -> CodeType | None:
         loading.set(True)
-        return _code_for(self, base, fullname, lambda: cast("CodeType | None", base.get_code(self, fullname)))
+        return _code_for(self, base, fullname, partial(base.get_code, self, fullname))
 
+    @_of_importlib
     def exec_module(self: Any, module: ModuleType) -> None:
         name = module.__name__
         spared = any(name in hook.spared for hook in hooks)
@@ -167,15 +185,27 @@ def _class_for(base: Any) -> type:
                 if hook.wants(name):
                     hook.patch(module, *functions_in([module]))  # The loader makes code that nobody can ask for.
 
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        """What is pickled or copied is a loader of the class that was there before."""
+        reduced = base.__reduce_ex__(self, protocol)
+        if isinstance(reduced, str):
+            return reduced
+        how, given, *rest = reduced
+        if how is copyreg.__newobj__:  # type: ignore[attr-defined]  # which pickle lets make the object's own class only
+            how = base.__new__
+        return (how, tuple(base if one is made else one for one in given), *rest)
+
     loading: ContextVar[bool] = ContextVar("equip_loading", default=False)
-    body: dict[str, Any] = {"exec_module": exec_module, "__module__": base.__module__, "__doc__": base.__doc__}
+    body: dict[str, Any] = {"exec_module": exec_module, "__reduce_ex__": __reduce_ex__}
     if hasattr(base, "get_code"):
         body["get_code"] = get_code
+    body |= {"__module__": base.__module__, "__doc__": base.__doc__}
     made = _classes[base] = type(base.__name__, (base,), body)
     made.__qualname__ = base.__qualname__
     return made
 
 
+@_of_importlib
 def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType | None]) -> CodeType | None:
     """The code of a module: from the cache, or made now; as it is, with a warning, where that fails."""
     asking = [] if _passing.get() else [hook for hook in hooks if hook.wants(name)]
@@ -186,11 +216,12 @@ def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType |
         if entry is None:
             return code
         if not _learnt(asking, name, entry):
-            return _taken_in(asking, name, plain, entry) or code or plain()
+            return _taken_in(asking, name, aliases, plain, entry) or code or plain()
         asking = [hook for hook in asking if name not in hook.spared]
     return code or plain()
 
 
+@_of_importlib
 def _made(
     loader: Any,
     base: type,
@@ -241,11 +272,16 @@ def _learnt(asking: Sequence[Wanting], name: str, entry: Entry) -> bool:
 
 
 def _taken_in(
-    asking: Sequence[Wanting], name: str, plain: Callable[[], CodeType | None], entry: Entry
+    asking: Sequence[Wanting],
+    name: str,
+    aliases: tuple[str, ...],
+    plain: Callable[[], CodeType | None],
+    entry: Entry,
 ) -> CodeType | None:
     """What was made for the hooks that asked; they get to know what came of it."""
     _recall([one for hook in asking for one in hook.visitors], entry.memories)
     if entry.code is not None:
+        made_for[name] = tuple(asking), aliases
         for hook in asking:
             hook.note(name, plain, entry.code)
     return entry.code
@@ -264,7 +300,7 @@ def instrumented_main(code: CodeType, names: tuple[str, ...]) -> CodeType:
         begun = [begun_for_imports(one) for hook in asking for one in hook.visitors]
         entry = make_entry(code, name, "", begun, in_memory=True, aliases=aliases)
         if not _learnt(asking, name, entry):
-            return _taken_in(asking, name, lambda: code, entry) or code
+            return _taken_in(asking, name, aliases, lambda: code, entry) or code
         asking = [hook for hook in asking if name not in hook.spared]
     return code
 

@@ -189,8 +189,9 @@ class Hook:
                 self._made[name] = clean, new
 
     def _without_retired(self, name: str, clean: CodeType) -> CodeType:
-        visitors = [begun_for_imports(one) for hook in finder.hooks if hook.wants(name) for one in hook.visitors]
-        return make_entry(clean, name, "", visitors, in_memory=True).code or clean
+        asked, aliases = finder.made_for[name]
+        visitors = [begun_for_imports(one) for hook in asked for one in hook.visitors]
+        return make_entry(clean, name, "", visitors, in_memory=True, aliases=aliases).code or clean
 
 
 def install(
@@ -221,7 +222,7 @@ def install(
 
 def as_globs(option: str, given: str | Iterable[str]) -> tuple[str, ...]:
     """One glob of module names, or several. Raises ``ProbeError``."""
-    found = (given,) if isinstance(given, str) else tuple(given)
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
     for one in found:
         if not isinstance(one, str) or not is_module_glob(one):
             raise ProbeError(f"{option} is a glob of module names or several, for example 'shop.*', not {one!r}")

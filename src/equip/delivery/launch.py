@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.machinery
-import importlib.util
 import os
 import runpy
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 
 from equip.delivery.finder import instrumented_main, main_module, warn_of_import
 from equip.delivery.hook import Hook, as_globs
+from equip.delivery.lookup import locate
 from equip.delivery.planning import Visitor
 from equip.delivery.scriptsource import compile_script
 from equip.errors import LaunchError
@@ -135,16 +135,13 @@ def start_module(name: str, arguments: Sequence[str]) -> Start:
     """For what ``python -m NAME ARGUMENTS`` runs. Raises ``LaunchError`` if there is no such module."""
     _begin_path(os.getcwd())
     sys.argv = ["-m", *arguments]
-    try:
-        found = importlib.util.find_spec(name)
-        if found is not None and found.submodule_search_locations is not None:
-            name = f"{name}.__main__"
-            found = importlib.util.find_spec(name)
-    except (ImportError, ValueError) as error:
-        raise LaunchError(f"-m {name}: cannot be run: {error}") from error
-    if found is None:
+    found, main = locate(name) if name else None, name
+    if found is not None and found.submodule_search_locations is not None:
+        main = f"{name}.__main__"
+        found = locate(main)
+    if found is None and ("." not in name or locate(name.partition(".")[0]) is None):
         raise LaunchError(f"-m {name}: there is no such module here or on sys.path")
-    main_module.name = name
+    main_module.name = main  # What else is amiss, in the packages around it, too, the program hears of.
     return functools.partial(_run_as_main, name)
 
 

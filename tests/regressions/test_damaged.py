@@ -205,3 +205,37 @@ def test_instrumenting_what_is_no_code() -> None:
     for thing in ("text", None, test_what_has_no_code):
         with pytest.raises(TypeError, match=r"^instrument_code makes a code object of a code object, not of '.*patch"):
             equip.instrument_code(thing, equip.before("*:*", "pass"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("opname", ["COMPARE_OP", "BINARY_OP"])
+def test_an_operator_that_there_is_not(opname: str) -> None:
+    good = next(
+        one
+        for one in compile("def f(x):\n  if x < 3: return 1\n  return x + x\n", "x.py", "exec").co_consts
+        if isinstance(one, CodeType)
+    )
+    code = with_argument(good, opname, 255)
+    flow = equip.ControlFlow(code)
+    with pytest.raises(equip.InvalidCodeError, match="argument"):
+        flow.to_svg()
+    with pytest.raises(equip.InvalidCodeError, match=f"{opname} at offset"):
+        equip.Expressions(flow).find(next(one.offset for one in flow.instructions if one.opname == opname))
+
+
+def test_a_first_line_that_the_interpreter_refuses() -> None:
+    code = compile("def f(x): return x", "x.py", "exec")
+    plain = marshal.dumps(code, 2)
+    number = (1).to_bytes(4, "little", signed=True)
+    for at in (at for at in range(len(plain)) if plain[at : at + 4] == number):
+        changed = plain[:at] + (-5).to_bytes(4, "little", signed=True) + plain[at + 4 :]
+        try:
+            made = marshal.loads(changed)
+            functions = [one for one in made.co_consts if isinstance(one, CodeType)]
+        except Exception:  # damaged data raises nearly anything
+            continue
+        if functions and functions[0].co_firstlineno == -5 and made.co_firstlineno == 1:
+            break
+    else:
+        pytest.fail("no number is that of the first line")
+    with pytest.raises(equip.InvalidCodeError, match=r"f: .*co_firstlineno"):
+        equip.instrument_code(made, equip.before("x:f", "print(x)"))

@@ -17,6 +17,7 @@ from equip.analysis.controlflow import ControlFlow
 from equip.analysis.literals import literal, loaded_constant
 from equip.analysis.stackvalues import Stack, StackValues, Value
 from equip.code.instruction import Instruction
+from equip.errors import InvalidCodeError
 
 _DEEPEST = 100
 """Expressions nested deeper than this have no source; trees as deep as this are no trouble for the interpreter."""
@@ -233,7 +234,7 @@ class _Builder:
         return self.value(stack[-1])
 
     def _call_intrinsic_1(self, one: Instruction, stack: Stack) -> ast.expr:
-        name = isa.INTRINSICS[one.oparg or 0]
+        name = _named(isa.INTRINSICS, one.oparg or 0, one)
         if name == "INTRINSIC_UNARY_POSITIVE":
             return ast.UnaryOp(ast.UAdd(), self.value(stack[-1]))
         if name == "INTRINSIC_LIST_TO_TUPLE":
@@ -247,7 +248,7 @@ class _Builder:
         return ast.Tuple(found.elts, ast.Load())
 
     def _binary_op(self, one: Instruction, stack: Stack) -> ast.expr:
-        symbol = isa.BINARY_OPERATORS[one.oparg or 0]
+        symbol = _named(isa.BINARY_OPERATORS, one.oparg or 0, one)
         if symbol == "[]":
             return self._binary_subscr(one, stack)
         if symbol not in _BINARY:
@@ -256,7 +257,7 @@ class _Builder:
         return ast.BinOp(left, _BINARY[symbol](), right)
 
     def _compare_op(self, one: Instruction, stack: Stack) -> ast.expr:
-        symbol = isa.COMPARISONS[(one.oparg or 0) >> isa.COMPARE_SHIFT]
+        symbol = _named(isa.COMPARISONS, (one.oparg or 0) >> isa.COMPARE_SHIFT, one)
         return self._comparison(_COMPARE[symbol](), stack)
 
     def _is_op(self, one: Instruction, stack: Stack) -> ast.expr:
@@ -434,6 +435,13 @@ class _Converted(ast.expr):
     def __init__(self, value: ast.expr, conversion: int) -> None:
         self.value = value
         self.conversion = conversion
+
+
+def _named(names: Sequence[str], number: int, one: Instruction) -> str:
+    """What the argument of an instruction stands for. Raises ``InvalidCodeError``."""
+    if number >= len(names):
+        raise InvalidCodeError(f"{one.opname} at offset {one.offset} has the argument {one.oparg}, which means nothing")
+    return names[number]
 
 
 def _joined(spec: ast.expr) -> ast.expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import dis
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
@@ -14,7 +14,7 @@ import equip
 from equip.cli.app import Mistake
 from equip.cli.output import show_diff
 from equip.cli.probes import asked_for, probe_options
-from equip.cli.targets import find_declaration, nested, open_module, split_target
+from equip.cli.targets import code_at, find_declaration, nested, open_module, split_target
 from equip.delivery.planning import complaints
 
 
@@ -28,24 +28,18 @@ def dis_command(target: str, context: int, **probes: Any) -> None:
     module = open_module(path)
     chosen = find_declaration(module, qualname).code_path if qualname else ()
     visitors = asked_for(**probes).visitors
-    before = _code_at(module.main_module.code_object, chosen)
+    before = code_at(module, chosen)
     if not visitors:
         for code in nested(before):
             click.echo("\n".join(_listing(code)))
             click.echo()
         return
     module.accept(visitors)
-    after = _code_at(module.code, chosen)
+    after = code_at(module, chosen)
     changes = list(_diff(before, after, context))
     if not changes:
         raise Mistake("\n".join(complaints(visitors)) or f"{target}: the probes change nothing there")
     show_diff(changes)
-
-
-def _code_at(code: CodeType, path: Iterable[int]) -> CodeType:
-    for index in path:
-        code = code.co_consts[index]
-    return code
 
 
 def _diff(before: CodeType, after: CodeType, context: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 import equip
 from equip.cli.app import Mistake
 from equip.cli.output import show_rows
-from equip.cli.targets import find_declaration, open_module, split_target
+from equip.cli.targets import code_at, find_declaration, open_module, split_target
 
 _FORMATS = (".dot", ".html", ".svg")
 
@@ -25,14 +26,14 @@ def cfg_command(target: str, output: str | None) -> None:
         raise Mistake(f"{output}: the name has to end in {', '.join(_FORMATS)}")
     module = open_module(path)
     declaration = find_declaration(module, qualname) if qualname else module.main_module
-    graph = equip.ControlFlow(declaration)
+    graph = equip.ControlFlow(code_at(module, declaration.code_path))
     if output is None:
         _show(graph)
         return
     suffix = Path(output).suffix
     drawn = graph.to_dot() if suffix == ".dot" else graph.to_svg()
     if suffix == ".html":
-        title = html.escape(f"{declaration.qualname} in {path}")
+        title = html.escape(f"{declaration.qualname} in {os.fsencode(path).decode(errors='replace')}")
         drawn = f"<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1>\n{drawn}\n"
     Path(output).write_text(drawn, encoding="utf-8")
     click.echo(f"{output}: {len(graph.blocks)} blocks, {len(graph.edges)} edges", err=True)

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+_ESCAPED = {ord(one): repr(one)[1:-1] for one in "\t\n\r"}
+"""What would end a cell or a line too early: file names may have it."""
 _Thing = TypeVar("_Thing")
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -49,7 +51,7 @@ def show_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: 
     """A table on a terminal; tab-separated lines without a heading elsewhere. ``styles``: by the text of a cell."""
     if not _is_terminal(sys.stdout):
         for row in rows:
-            click.echo("\t".join(str(cell) for cell in row))
+            click.echo("\t".join(str(cell).translate(_ESCAPED) for cell in row))
         return
     table = Table(*[Column(name, overflow="fold") for name in columns], box=None, pad_edge=False)
     for row in rows:

@@ -12,7 +12,7 @@ import click
 from equip.cli.app import Mistake
 from equip.instrumentation import BytecodeObject
 from equip.program.declarations import Declaration
-from equip.program.tree import Passed
+from equip.program.tree import Passed, absolute
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -38,8 +38,8 @@ def open_module(path: str) -> BytecodeObject:
         raise Mistake(f"{path}: cannot be read: {error.strerror}") from error
     try:
         code = compile(source, path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        raise Mistake(f"{path}: does not compile: {error}") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise Mistake(f"{path}: does not compile: {error or type(error).__name__}") from error
     return BytecodeObject.from_code(code, path)
 
 
@@ -51,6 +51,14 @@ def find_declaration(module: BytecodeObject, qualname: str) -> Declaration:
         near = difflib.get_close_matches(qualname, known, 3) or known[1:4]
         raise Mistake(f"{module.path}: there is no {qualname!r}" + (f"; there is {', '.join(near)}" if near else ""))
     return found
+
+
+def code_at(module: BytecodeObject, path: Iterable[int]) -> CodeType:
+    """The code of a module, or of something in it, as it is in its file and with what was asked for since."""
+    code = module.code
+    for index in path:
+        code = code.co_consts[index]
+    return code
 
 
 def nested(code: CodeType) -> Iterator[CodeType]:
@@ -68,6 +76,6 @@ def check_paths(paths: Iterable[str], passed: Iterable[Passed]) -> None:
     """Raise ``Mistake`` for a path with nothing in it to work on, given what was passed by below all of them."""
     reasons = {one.path: one.reason for one in passed if one.fault}
     for path in paths:
-        reason = reasons.get(os.path.abspath(path))
+        reason = reasons.get(absolute(path))
         if reason is not None:
-            raise Mistake(f"{path}: {reason}")
+            raise Mistake(f"{path or repr(path)}: {reason}")

@@ -25,6 +25,16 @@ def find_damage(code: CodeType) -> InvalidCodeError | None:
 
     problems = check(code)
     if not problems:
-        return None
+        return _find_refused(code)
     more = f" (and {len(problems) - 1} more: see equip.check)" if len(problems) > 1 else ""
     return InvalidCodeError(f"{problems[0]}{more}")
+
+
+def _find_refused(code: CodeType) -> InvalidCodeError | None:
+    """What the interpreter itself would not make, although it can run it: only files can have such code."""
+    try:
+        code.replace()
+    except ValueError as error:
+        return InvalidCodeError(f"{code.co_qualname}: {error}")
+    nested = (_find_refused(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return next(filter(None, nested), None)

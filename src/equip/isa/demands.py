@@ -216,7 +216,6 @@ NULL_BELOW_CALLABLE: Final = isa.MINOR <= 12
 """Calls have NULL or a method below what is called or its object; newer ones above."""
 COMPARE_BOOL: Final = 16 if isa.MINOR >= 13 else 0
 """The bit of COMPARE_OP's argument that makes its result a bool."""
-COMPARE_SHIFT: Final = 0 if isa.MINOR == 11 else 4 if isa.MINOR == 12 else 5
 INDEXED: Final = isa.MINOR >= 15
 """Iterators have an index, or NULL, above them."""
 LOOP_PHANTOM: Final = isa.MINOR >= 12

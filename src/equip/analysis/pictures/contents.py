@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from equip import isa
 from equip.analysis.pictures.figure import Arrow, Box, Figure, Row
+from equip.errors import InvalidCodeError
 
 if TYPE_CHECKING:
     from equip.analysis.controlflow import BasicBlock, ControlFlow, Edge
@@ -184,7 +185,11 @@ def _source(code: CodeType, block: BasicBlock) -> list[Row]:
 def _meanings(code: CodeType) -> dict[int, str]:
     """What ``dis`` says that arguments mean, by the end of the instruction; constants, which can be huge, left out."""
     plain = code.replace(co_consts=(None,) * len(code.co_consts))
-    return {one.offset: one.argrepr for one in dis.get_instructions(plain) if one.argrepr and one.argval != one.argrepr}
+    try:
+        found = [*dis.get_instructions(plain)]
+    except (IndexError, ValueError) as error:
+        raise InvalidCodeError(f"{code.co_qualname}: an argument means nothing ({error}): see equip.check") from error
+    return {one.offset: one.argrepr for one in found if one.argrepr and one.argval != one.argrepr}
 
 
 def _instruction(one: Instruction, meanings: Mapping[int, str]) -> str:

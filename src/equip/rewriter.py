@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from equip.errors import JoinPointError
 from equip.inject.callables import call_of
 from equip.inject.request import Insertion, JoinPoint, Place, made
+from equip.inject.snippet import parse
 from equip.program.declarations import Declaration, ImportDeclaration
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class SimpleRewriter:
         self._target: Target | None = None
         self._group = 0
         """Ties together what this rewriter puts in; not known before there is something."""
+        self._is_repeatable = False
+        """Whether what was put at a line can stand at any other."""
         self._of_module: SimpleRewriter | None = None
 
     def insert_before(self, code: Snippet, *, suppress: bool = False) -> SimpleRewriter:
@@ -60,7 +63,8 @@ class SimpleRewriter:
         if target is not None and asked:
             location, source, _, suppressed, probe, group, _ = asked[-1]
             if (
-                source is code
+                self._is_repeatable
+                and source is code
                 and location is _LINENO
                 and suppressed is suppress
                 and group == self._group
@@ -191,6 +195,8 @@ class SimpleRewriter:
             target, location, code, lineno, suppress, module.probe, self._group, place
         )
         self._target = target
+        if location is _LINENO:
+            self._is_repeatable = not parse(code).depends_on_place
         if asked is None:
             module.plan[path] = [insertion]
         else:

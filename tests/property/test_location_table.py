@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import CodeType
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equip import InvalidCodeError
+from equip.code import inlays
 from equip.code.inlays import inlay_of, splice_inlays
 from equip.code.locations import Cut, Location, Piece, Tail, decode, encode, injected, is_mark, splice
 from property.library import code_objects
@@ -101,7 +103,7 @@ def cuts(draw: st.DrawFn, units: int) -> list[Cut]:
         own = st.builds(injected, st.integers(1, 20), st.integers(1, 300))
         pieces = draw(st.lists(own, min_size=0 if removed else 1, max_size=3))
         found.append(Cut(at, pieces, removed))
-        at += removed + 1
+        at += removed or 1
     return found
 
 
@@ -178,3 +180,19 @@ def check_inlays(table: bytes, units: int, data: st.DataObject) -> None:
     expected = splice(table, [Cut(at, own[at]) for at in order])
     for _ in range(2):  # what an entry has become is known the second time
         assert splice_inlays(table, units, [base + at for at in order], chosen, base) == expected
+
+
+def test_places_in_the_same_entry_cost_no_more_for_what_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    spliced: list[int] = []
+
+    def counting(table: bytes, cuts: Sequence[Cut]) -> bytes:
+        spliced.append(len(cuts))
+        return splice(table, cuts)
+
+    monkeypatch.setattr(inlays, "splice", counting)
+    table = encode([Location(2, line, line, 4, 8) for line in range(1, 500)], 1)
+    places = [*range(998)]
+    chosen = [inlay_of((injected(3, 1),))] * len(places)
+    expected = splice(table, [Cut(at, chosen[0].pieces) for at in places])
+    assert splice_inlays(table, 998, places, chosen, 0) == expected
+    assert sum(spliced) < 3 * len(places)

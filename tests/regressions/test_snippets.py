@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType, SimpleNamespace
 from typing import Any
 
@@ -512,3 +512,151 @@ def test_refusal_of_a_variable_of_a_function_around_names_the_line() -> None:
 )
 def test_text_of_a_field_with_a_format(text: str, value: object) -> None:
     assert returned(f"{{return_value}} = {text}") == value
+
+
+# -- variables with large numbers ------------------------------------------------------------------------------
+
+MANY = "def f(a):\n" + "".join(f"    v{i} = {i}\n" for i in range(300))
+
+
+@pytest.mark.parametrize(
+    ("end", "asked", "value"),
+    [
+        ("return show(v299)", [("after", "lambda: v299\nv299 = 5")], 299),
+        ("return show(v299)", [("before", "lambda: v299"), ("after", "v299 = 5")], 299),
+        ("return v299", [("before", "lambda: v299"), ("after", "{return_value} += 1")], 300),
+        ("v299 = v299 + 3; return show(v299)", [("after", "lambda: v299"), ("after", "v299 += 1")], 302),
+    ],
+)
+def test_a_captured_local_with_a_large_number(end: str, asked: list[tuple[str, str]], value: int) -> None:
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        for where, snippet in asked:
+            getattr(rewriter, f"insert_{where}")(snippet)
+
+    assert instrumented(f"show = lambda x: x\n{MANY}    {end}\n", ask)["f"](1) == value
+
+
+@pytest.mark.parametrize("where", ["before", "after", "on_raise"])
+@pytest.mark.parametrize("snippet", ["lambda: a", "p = 1; (lambda: p)()"])
+def test_a_cell_is_made_in_front_of_one_with_a_large_number(where: str, snippet: str) -> None:
+    source = (
+        "def f(a, b=3):\n    if a is f:\n        " + " = ".join(f"v{i}" for i in range(260)) + " = 1\n"
+        "    x = 5\n    return [x + k for k in (1, 2)], (lambda: x)()\n"
+    )
+    made = instrumented(source, lambda rewriter: getattr(rewriter, f"insert_{where}")(snippet))
+    assert made["f"](2) == ([6, 7], 5)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a comprehension is a function of its own until 3.11")
+def test_a_cell_that_a_comprehension_has_as_a_plain_variable_cannot_be_captured_there() -> None:
+    source = "def f(a):\n    g = lambda: a\n    x = [a for a in (1, 2) if a]\n    return x, g()\n"
+    with pytest.raises(equip.SnippetError, match="cannot refer to 'a', which a comprehension uses"):
+        instrumented(source, lambda rewriter: rewriter.insert_at_line(3, "print((lambda: a)())"))
+    read = instrumented(source, lambda rewriter: rewriter.insert_at_line(4, "a += 1\n(lambda: a)()"))["f"]
+    assert read(3) == ([1, 2], 4)
+
+
+def test_a_free_variable_that_is_used_in_dead_code_beside_a_comprehension_with_its_name() -> None:
+    source = """
+def outer():
+    b = 7
+    def f():
+        s = sum([x for b in range(3) for x in [b]])
+        return s
+        b
+    return f
+f = outer()
+"""
+    assert instrumented(source, lambda rewriter: rewriter.insert_after("{return_value} += b"))["f"]() == 10
+    assert instrumented(source, lambda rewriter: rewriter.insert_after("nonlocal b\nb += 1"))["f"]() == 3
+
+
+# -- handlers that nothing comes to but what is put in ---------------------------------------------------------
+
+UNUSED_HANDLERS = [
+    "def f(a):\n    try:\n        a()\n    except NameError as e1:\n        pass\n",
+    "def f(a):\n    try: a()\n    except* ValueError: pass\n",
+    "def f(a):\n    try: a()\n    except NameError as e1: pass\n    finally:\n        pass\n",
+    "async def f(a):\n    async with a:\n        try: a()\n        except NameError as e1: pass\n",
+]
+OWN_HANDLERS = [
+    'try: raise KeyError("k")\nexcept NameError: pass',
+    "try: print(lambda: z)\nexcept NameError: pass",
+    "[x for x in (1, 2)]",
+    "with f: pass",
+]
+
+
+class AtBlocks(equip.MethodVisitor):
+    """Puts snippets at blocks, by their numbers."""
+
+    def __init__(self, asked: Iterable[tuple[int, str]]) -> None:
+        self.asked = asked
+
+    def visit(self, meth_decl: equip.MethodDeclaration) -> None:
+        blocks = equip.ControlFlow(meth_decl).blocks
+        rewriter = equip.SimpleRewriter(meth_decl)
+        for number, snippet in self.asked:
+            if rewriter.can_insert_at(blocks[number]):
+                rewriter.insert_at_block(blocks[number], snippet)
+
+
+@pytest.mark.parametrize("source", UNUSED_HANDLERS)
+def test_blocks_that_only_exceptions_of_snippets_come_to(source: str) -> None:
+    [function] = [one for one in compiled(source).co_consts if isinstance(one, CodeType)]
+    count = len(equip.ControlFlow(function).blocks)
+    for first in range(count):
+        for second in range(count):
+            for snippet in OWN_HANDLERS:
+                visitor = AtBlocks(((first, OWN_HANDLERS[0]), (second, snippet)))
+                equip.instrument_code(compiled(source), visitor, verify=True)
+
+
+def test_an_exception_of_a_snippet_in_an_empty_handler_reaches_the_block_that_cleans_up() -> None:
+    source = "def f(a):\n    try:\n        a()\n    except NameError as e1:\n        pass\n"
+    [function] = [one for one in compiled(source).co_consts if isinstance(one, CodeType)]
+    blocks = equip.ControlFlow(function).blocks
+    first = next(number for number, block in enumerate(blocks) if 5 in block.lines)
+    others = [(number, "try: undefined_\nexcept NameError: pass") for number in range(first + 1, len(blocks))]
+    namespace: dict[str, Any] = {}
+    visitor = AtBlocks([(first, OWN_HANDLERS[0]), *others])
+    exec(equip.instrument_code(compiled(source), visitor, verify=True), namespace)
+
+    def fail() -> None:
+        raise NameError
+
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            namespace["f"](fail)
+
+
+# -- where refusals are raised ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "snippet", "possible"),
+    [
+        ("def f(a):\n    try:\n        a()\n    except NameError:\n        pass\n    return a\n", "return 3", [2, 6]),
+        pytest.param(
+            "def f(a):\n    x = [a for a in (1, 2)]\n    return x\n",
+            "(lambda: a)()",
+            [3],
+            marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="comprehensions are functions"),
+        ),
+    ],
+)
+def test_what_cannot_stand_at_a_line_is_refused_where_it_is_asked_for(
+    source: str, snippet: str, possible: list[int]
+) -> None:
+    accepted: list[int] = []
+
+    def ask(rewriter: equip.SimpleRewriter) -> None:
+        for line in range(2, source.count("\n") + 1):
+            try:
+                rewriter.insert_at_line(line, snippet)
+            except equip.SnippetError:
+                continue
+            accepted.append(line)
+
+    instrumented(source, ask)
+    assert accepted == possible

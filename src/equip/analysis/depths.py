@@ -8,7 +8,7 @@ that cover nothing are not unreachable: what is put into the empty body of their
 from __future__ import annotations
 
 import dis
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Final
@@ -18,8 +18,9 @@ from equip.code import exceptions
 from equip.errors import InvalidCodeError
 
 
-def stack_depths(code: CodeType) -> dict[int, int]:
-    """Depth before the instruction at each offset (bytes; its first prefix) that can be reached.
+def stack_depths(code: CodeType, more: Iterable[exceptions.Handler] = ()) -> dict[int, int]:
+    """Depth before the instruction at each offset (bytes; its first prefix) that can be reached, if exceptions can come
+    to ``more`` handlers than the table says, too.
 
     Raises ``InvalidCodeError`` where two ways into an instruction disagree or the stack underflows.
     """
@@ -27,7 +28,7 @@ def stack_depths(code: CodeType) -> dict[int, int]:
     waiting = table = exceptions.decode(code.co_exceptiontable) if code.co_exceptiontable else []
     reached = bytearray(len(raw))  # the opcodes, for the handlers that cover them
     depths: dict[int, int] = {}
-    pending = [*unused_handlers(raw, table), (0, 0)]
+    pending = [*map(_entry_of, more), *unused_handlers(raw, table), (0, 0)]
     while pending:
         _follow(code, pending, depths, reached)
         entered = [handler for handler in waiting if 1 in reached[2 * handler.start : 2 * handler.end]]

@@ -6,7 +6,7 @@ the entry. What it becomes is said by ``locations.splice``.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from equip.code.locations import Cut, Piece, covered_by, is_told_by, splice
@@ -90,7 +90,9 @@ def splice_inlays(linetable: bytes, units: int, places: Sequence[int], inlays: S
             start = covered[begin - 1] if begin else 0
             entry = linetable[begin : bisect_right(covered, covered[begin])]
             if done > begin:  # the place before is in the same entry
-                cuts = [cut for cut in _cuts(places, inlays, base + start) if 0 <= cut.at <= at - start]
+                here = len(out) >> 1
+                first = bisect_left(places, base + start, 0, here)
+                cuts = _cuts(places[first : here + 1], inlays[first : here + 1], base + start)
                 length, new = len(entry), splice(entry, cuts)
                 out[-1], done = b"", begin
             else:

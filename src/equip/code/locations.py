@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, compress, count
+from itertools import accumulate, compress, count, islice
 from types import CodeType
 from typing import NamedTuple
 
@@ -406,16 +406,24 @@ def _carrying(linetable: bytes, cuts: Sequence[Cut]) -> tuple[bytes, dict[int, i
     starts = starts_of(linetable)
     to_pieces: dict[int, int] = {}
     left = 0
+    since, until = -1, -1  # what is dropped without a gap: from behind the last pieces on
     for number, (index, pieces, removed) in enumerate(cuts):
+        if pieces or index != until:
+            since = index
+        until = index + removed
         first = bisect_left(starts, index)  # what the cut begins inside of has moved the counter already
-        if pieces and first < len(entries) and starts[first] == index:
+        if starts[first] != index:
+            first -= since <= starts[first - 1]  # unless that is dropped from its beginning on
+        elif pieces:
             first += 1  # as the first piece will have
+            since += 1
         behind = bisect_right(starts, index + removed) - 1
         moved = sum(read_signed_varint(iter(_split(entry)[0])) for entry in entries[first:behind])
         if not moved:
             continue
         end = next((i for i in range(behind, len(entries)) if entries[i][0] & 0x78 != _NONE << 3), len(entries))
-        places = (cut.at for cut in cuts[number + 1 :] if any(isinstance(piece, Injected) for piece in cut.pieces))
+        following = islice(cuts, number + 1, None)
+        places = (cut.at for cut in following if any(isinstance(piece, Injected) for piece in cut.pieces))
         place = next(places, starts[-1])
         if place < starts[end]:
             to_pieces[place] = to_pieces.get(place, 0) + moved

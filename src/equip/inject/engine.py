@@ -8,8 +8,10 @@ from types import CodeType
 from typing import Protocol
 
 from equip import isa
-from equip.analysis.regions import taken_over
-from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard
+from equip.analysis.depths import stack_depths
+from equip.analysis.regions import has_regions, taken_over
+from equip.code.edit import FALLTHROUGH, Edit, Guard, Inherit
+from equip.code.exceptions import Handler
 from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
 from equip.code.pools import Pools
@@ -71,6 +73,13 @@ def instrument(
     return found
 
 
+def check_at_places(insertion: Insertion, target: Target) -> None:
+    """Raise ``SnippetError`` where a snippet at a line, block or edge cannot stand, although it can elsewhere."""
+    snippet = parsed(insertion.source, target)
+    if snippet.returns or snippet.yields or snippet.awaits or has_regions(target.code):
+        _Injection(target, (insertion,), lambda: None).put_at_places()
+
+
 def _pending(
     target: Target, insertions: Sequence[Insertion], known_globals: Callable[[], Collection[str] | None]
 ) -> Pending:
@@ -106,6 +115,16 @@ def _shown(insertion: Insertion) -> str:
     return "the edge from offset {} to {} ({})".format(*insertion.place)
 
 
+def _captured(bound: Bound, target: Target) -> set[str]:
+    """The plain locals of a target, as a place sees it, and the private names that a snippet closes over."""
+    found: set[str] = set()
+    for symbol in bound.compiled.captured:
+        name = bound.symbols.get(symbol, symbol)
+        if target.kind_of(name) not in (NameKind.CELL, NameKind.FREE):
+            found.add(name)
+    return found
+
+
 class _Injection:
     """The work on one code object."""
 
@@ -136,6 +155,8 @@ class _Injection:
         self.at: dict[JoinPoint, list[Bound]] = {}
         self.placed: list[tuple[Insertion, Bound]] = []
         """What stands at lines, blocks and edges."""
+        self.covered: Sequence[Handler | Inherit | None] = ()
+        """What handles the exceptions of each of these, at each of its places."""
         for insertion, bound in zip(insertions, self._bind(insertions, known_globals), strict=True):
             if bound.has_effect:
                 if insertion.location in _PLACED:
@@ -169,7 +190,7 @@ class _Injection:
                     bound = alike[key] = bind(one, target, groups[one.probe, one.group], cells, known_globals)
                 bounds.append(bound)
             captured = {
-                name for bound in alike.values() if bound.compiled.captured for name in self._captured(bound)
+                name for bound in alike.values() if bound.compiled.captured for name in _captured(bound, target)
             }
             if captured <= cells:
                 break
@@ -180,15 +201,6 @@ class _Injection:
                 name for name in cells if target.kind_of(name) in (NameKind.BOUND, NameKind.LOCAL)
             )
         return bounds
-
-    def _captured(self, bound: Bound) -> set[str]:
-        """The plain locals and private names that a snippet closes over."""
-        found: set[str] = set()
-        for symbol in bound.compiled.captured:
-            name = bound.symbols.get(symbol, symbol)
-            if self.target.kind_of(name) not in (NameKind.CELL, NameKind.FREE):
-                found.add(name)
-        return found
 
     def _variables(self, bound: Bound) -> dict[str, str]:
         """The variable in the frame for each symbol of a compiled snippet."""
@@ -240,7 +252,7 @@ class _Injection:
             if location in at:
                 self._at_entry(at[location])
         if self.placed:
-            self._at_places()
+            self.put_at_places()
         if JoinPoint.AFTER in at:
             self._at_returns(at[JoinPoint.AFTER])
         if JoinPoint.RAISE in at:
@@ -352,7 +364,8 @@ class _Injection:
 
     # -- lines, blocks and edges ---------------------------------------------------------------------------
 
-    def _at_places(self) -> None:
+    def put_at_places(self) -> None:
+        """Put in what is at lines, blocks and edges. Raises ``SnippetError`` for what cannot stand there."""
         bounds = dict.fromkeys(bound for _, bound in self.placed)
         stored = {name for bound in bounds if bound.compiled.stored for name in self._program_locals_stored(bound)}
         if stored:
@@ -360,31 +373,31 @@ class _Injection:
         found: list[tuple[tuple[int, int], Edit]] = []
         uses: dict[object, Use] = {}
         coverage = self.target.coverage
-        handlers = coverage.ranges.handlers
         default = self.code.co_firstlineno
         upper = self.code.co_stacksize
         taken = taken_over(self.code)
-        for insertion, bound in self.placed:
+        spots = [(insertion, bound, spot) for insertion, bound in self.placed for spot in self._spots(insertion)]
+        self.covered = [coverage.there(spot.encounter.at, spot.encounter.place) for _, _, spot in spots]
+        for (insertion, bound, spot), covered in zip(spots, self.covered, strict=True):
+            rank, (at, place, ways, line_there, _) = spot
             has_code = bound.compiled.has_code
             exact = bool(bound.compiled.template.protected) or bound.form.returns
-            for rank, (at, place, ways, line_there, _) in self._spots(insertion):
-                around = coverage.of_statement(place)
-                handled = around is not None and not coverage.ranges.is_final(around)
-                covered = coverage.there(at, place) if handlers else INHERIT
-                if at < self.made_at:
-                    self._check_unmade(bound, insertion)
-                depth = self._depth_at(place) if exact else 0
-                line = line_there or default
-                inside = self._changed_kinds(taken[2 * at]) if 2 * at in taken else ()
-                if bound.form.returns and coverage.is_in_try(around):
-                    raise self._no_return(bound, insertion)
-                left = self._left_on_stack(place, depth) if depth and bound.form.returns else ()
-                key = (bound, handled, left, line if has_code else 0, inside)
-                use = uses.get(key)
-                if use is None:
-                    there = self._bound_inside(bound, insertion, dict(inside)) if inside else bound
-                    use = uses[key] = self._placed_use(there, handled, left, line)
-                found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
+            around = coverage.of_statement(place)
+            handled = around is not None and not coverage.ranges.is_final(around)
+            if at < self.made_at:
+                self._check_unmade(bound, insertion)
+            depth = self._depth_at(place) if exact else 0
+            line = line_there or default
+            inside = self._changed_kinds(taken[2 * at]) if 2 * at in taken else ()
+            if bound.form.returns and coverage.is_in_try(around):
+                raise self._no_return(bound, insertion)
+            left = self._left_on_stack(place, depth) if depth and bound.form.returns else ()
+            key = (bound, handled, left, line if has_code else 0, inside)
+            use = uses.get(key)
+            if use is None:
+                there = self._bound_inside(bound, insertion, dict(inside)) if inside else bound
+                use = uses[key] = self._placed_use(there, handled, left, line)
+            found.append((rank, Edit(at, use, 0, ways, covered, depth if exact else upper, line)))
         self.checked = coverage.unproven((edit.at, edit.covered) for _, edit in found)
         found += self._separated()
         found.sort(key=_rank)
@@ -453,7 +466,7 @@ class _Injection:
         target = self.target.with_kinds(kinds)
         private = self._names_of_groups[insertion.probe, insertion.group]
         found = bind(insertion, target, private, self.cells - plain, None)
-        for name in sorted(plain & self._captured(found)):
+        for name in sorted(plain & _captured(found, target)):
             shown = bound.snippet.describe(bound.snippet.line_of(name) or None)
             raise SnippetError(
                 f"{shown} at {_shown(insertion)} of {self.target}: a function nested in it cannot refer to {name!r}, "
@@ -477,7 +490,14 @@ class _Injection:
             )
 
     def _depth_at(self, unit: int) -> int:
-        return self.target.coverage.ranges.depths.get(2 * unit, 0)
+        """The depth of the stack before an instruction; 0 where control never comes."""
+        known = self.target.coverage.ranges.depths.get(2 * unit)
+        return self._depths_revived.get(2 * unit, 0) if known is None else known
+
+    @lazy
+    def _depths_revived(self) -> dict[int, int]:
+        """``Ranges.depths``, with what no exception comes to but those of what is put in."""
+        return stack_depths(self.code, [one for one in self.covered if isinstance(one, Handler)])
 
     # -- exceptions --------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from equip.errors import JoinPointError
 from equip.inject.collector import without_collector
 from equip.inject.compiling import bind, private_names
 from equip.inject.damage import refuse_damaged
-from equip.inject.engine import instrument
+from equip.inject.engine import check_at_places, instrument
 from equip.inject.joinpoints import check_place
 from equip.inject.refusals import parsed
 from equip.inject.request import CodePath, Insertion, JoinPoint, Place, Plan, made
@@ -78,7 +78,10 @@ class ModuleInjector:
             if sound is None:
                 snippet = parsed(source, target)
                 bind(insertion, target, private_names(snippet, target), (), None)
-                if not snippet.demands and (lineno is None or location in _PLACED):
+                depends = location in _PLACED and snippet.depends_on_place
+                if depends:
+                    check_at_places(insertion, target)
+                if not (depends or snippet.demands) and (lineno is None or location in _PLACED):
                     if len(_sound) >= _SOUND_LIMIT:
                         _sound.clear()
                     _sound[key] = insertion

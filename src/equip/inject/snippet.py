@@ -60,6 +60,11 @@ class Snippet:
     is_simple: bool = False
     """Whether it comes to the same code in a function, a generator and a coroutine, under whatever ``__future__``."""
 
+    @property
+    def depends_on_place(self) -> bool:
+        """Whether it may stand at one line, block or edge of a function and not at another."""
+        return bool(self.returns or self.yields or self.awaits or self.names.has_nested_scopes)
+
     def describe(self, lineno: int | None = None) -> str:
         """The snippet for a message, by the line that is at fault."""
         source = self.source.strip("\n").split("\n")
@@ -69,7 +74,6 @@ class Snippet:
         full = self.source.split("\n")
         shown = full[lineno - 1].strip() if 0 < lineno <= len(full) else source[0].strip()
         return f"snippet line {lineno} {shown!r}"
-
 
     def line_of(self, named: str | Field) -> int:
         """The first line on which a name or a field stands, 0 if there is none."""

@@ -191,7 +191,7 @@ class Target:
             found = self._variables = find()
         if self._of_comprehensions and not self._of_comprehensions.isdisjoint(names):
             own = own_locals(self.code)
-            for name in self._of_comprehensions - own:
+            for name in self._of_comprehensions.difference(own, self.code.co_freevars):
                 found.pop(name, None)
             self._of_comprehensions = frozenset()
         return found

@@ -59,14 +59,13 @@ def changed_variables(
     named = accesses(code) if converted or checked else {}
     raw = code.co_code
     for index in _SLOTTED.positions(raw[::2]):
-        opcode, arg = rewritten.get(index, (raw[2 * index], raw[2 * index + 1]))
-        start = index
-        shift = 8
-        if index not in rewritten:
-            while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
-                start -= 1
-                arg |= raw[2 * start + 1] << shift
-                shift += 8
+        opcode, arg = raw[2 * index], raw[2 * index + 1]
+        start, shift = index, 8
+        while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
+            start -= 1
+            arg |= raw[2 * start + 1] << shift
+            shift += 8
+        opcode, arg = rewritten.get(index, (opcode, arg))
         twins = [
             _CELL_TWINS if use.name in converted and not use.borrowed else _CHECKING if use.name in checked else {}
             for use in named.get(2 * start, ())
@@ -111,9 +110,11 @@ def cell_prologue(code: CodeType, names: Collection[str]) -> list[Edit]:
     if not names:
         return []
     raw = code.co_code
-    at = 0
-    while raw[2 * at] == isa.EXTENDED_ARG or raw[2 * at] == isa.OP["COPY_FREE_VARS"]:
-        at += 1
+    at = first = 0
+    while raw[2 * first] == isa.EXTENDED_ARG:
+        first += 1
+    if raw[2 * first] == isa.OP["COPY_FREE_VARS"]:
+        at = first + 1
     items = tuple(Item(_MAKE_CELL, Slot(name)) for name in sorted(names))
     return [Edit(at, Use(Template(items, len(items))), covered=None)]
 

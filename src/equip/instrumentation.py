@@ -216,11 +216,11 @@ class Instrumentation:
 
         What could not be found or compiled is in the report of ``apply``.
         """
-        self.program, compiled = self._compiled()
-        self._faults = disk.write_compiled(self.program.modules, compiled)
+        self.program, compilation = self._compiled()
+        self._faults = disk.write_compiled(self.program.modules, compilation)
         return bool(self.program.modules)
 
-    def _compiled(self) -> tuple[Program, disk.Compiled]:
+    def _compiled(self) -> tuple[Program, disk.Compilation]:
         """The files, and those that have to be compiled, which nobody has written yet."""
         program = Program(self.location, _levels(self.options.get("optimize")))
         force, workers = bool(self.options.get("force-rebuild")), _workers(self.options.get("workers"))
@@ -243,18 +243,21 @@ class Instrumentation:
         """
         visitors = (*self._program_code, *as_visitors(visitor))
         if self.program is None or self._faults is None:
-            self.program, compiled = self._compiled()
+            self.program, compilation = self._compiled()
         else:
-            compiled = disk.Compiled(faults=self._faults)
+            compilation = disk.Compilation(faults=self._faults)
         settings = disk.Settings(
             _workers(self.options.get("workers")),
             rewrite,
             bool(self.options.get("instrument-imports")),
             bool(self.options.get("strict")),
         )
-        return disk.instrument_files(
-            self.program.modules, visitors, settings, passed=self.program.passed, compiled=compiled
+        report = disk.instrument_files(
+            self.program.modules, visitors, settings, passed=self.program.passed, compilation=compilation
         )
+        if rewrite:
+            self._faults = dict(compilation.faults)
+        return report
 
 
 def _levels(value: object) -> tuple[int, ...] | None:

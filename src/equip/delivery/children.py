@@ -15,14 +15,14 @@ import os
 import runpy
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
 from equip.delivery import launch, voice
 from equip.delivery.described import Described, made_from, visitors_in_file
-from equip.delivery.finder import OwnLoader, main_module
+from equip.delivery.finder import Made, OwnLoader, main_module
 from equip.delivery.hook import Hook
 from equip.delivery.planning import Matching, Portable, Visitor
 from equip.errors import EquipError, EquipWarning, ProbeError
@@ -82,8 +82,8 @@ class MarkingHook(Hook):
         super().__init__(*arguments, **options)
         self._mark()
 
-    def note(self, name: str, clean: Callable[[], CodeType | None], code: CodeType) -> None:
-        super().note(name, clean, code)
+    def note(self, name: str, made: Made) -> None:
+        super().note(name, made)
         self._mark()
 
     def patch(self, module: ModuleType, functions: Sequence[FunctionType]) -> None:

@@ -93,7 +93,7 @@ class Cache:
         if self.path is None or not self.is_writing:
             return
         compiled = _state_of(self._own)
-        if compiled != self._compiled is not None:
+        if self._compiled not in (None, compiled):
             return  # Another file has come in its place meanwhile: which one was loaded is not known.
         try:
             body = marshal.dumps((self._key, compiled, *entry))

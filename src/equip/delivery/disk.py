@@ -60,7 +60,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to instrument: the number of processes (None: as many as are worth it), and whether to write.
+    """How to instrument: the number of processes (None: as many as are worth it), and whether to write anything.
 
     ``instrument_imports`` instruments the modules that snippets import, too. With ``strict`` a probe that matches
     nothing is an error.
@@ -76,19 +76,27 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """What is to be in place before anything is put in: new bytes by compiled file; and why there are none for some."""
+class Fresh:
+    """The bytes of a compiled file that is to be in place before anything is put in, and those it had until then."""
 
-    fresh: Mapping[str, bytes] = field(default_factory=dict)
+    data: bytes
+    before: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What was compiled, by compiled file; and why some could not be."""
+
+    fresh: Mapping[str, Fresh] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
-def compile_files(files: Sequence[ModuleFile], *, force: bool, workers: int | None) -> Compiled:
+def compile_files(files: Sequence[ModuleFile], *, force: bool, workers: int | None) -> Compilation:
     """Compile what has no valid compiled file where the import system will look (``force``: everything, without what
     was put in before). Writes nothing."""
-    fresh: dict[str, bytes] = {}
+    fresh: dict[str, Fresh] = {}
     faults: dict[str, str] = {}
-    to_compile: list[ModuleFile] = []
+    to_compile: list[tuple[ModuleFile, bytes | None]] = []
     for file in files:
         try:
             if _is_own(file):
@@ -96,45 +104,61 @@ def compile_files(files: Sequence[ModuleFile], *, force: bool, workers: int | No
             if file.source is None:
                 before = record.load(file.pyc) if force else None
                 if before is not None and before.plan:
-                    fresh[file.pyc] = before.clean_data
+                    fresh[file.pyc] = Fresh(before.clean_data, before.data)
             elif force or not _is_valid(file):
-                to_compile.append(file)
+                to_compile.append((file, _bytes_of(file.pyc)))
         except (OSError, PycError) as error:
             faults[file.pyc] = _reason(file.path, error)
-    jobs = [CompileJob(file.path, file.optimize, file.pyc) for file in to_compile]
-    count = how_many(workers, sum(_size(file.path) for file in to_compile))
-    for file, done in zip(to_compile, run_jobs(jobs, count), strict=True):
+    jobs = [CompileJob(file.path, file.optimize, file.pyc) for file, _ in to_compile]
+    count = how_many(workers, sum(_size(file.path) for file, _ in to_compile))
+    for (file, there), done in zip(to_compile, run_jobs(jobs, count), strict=True):
         if done.fault or not done.changed:
             faults[file.pyc] = done.fault or "was not compiled"
         else:
-            fresh[file.pyc] = done.body
-    return Compiled(fresh, faults)
+            fresh[file.pyc] = Fresh(done.body, there)
+    return Compilation(fresh, faults)
 
 
-def write_compiled(files: Iterable[ModuleFile], compiled: Compiled) -> dict[str, str]:
+def write_compiled(files: Iterable[ModuleFile], compilation: Compilation) -> dict[str, str]:
     """Put new compiled files in place. Returns why a file has none, by its path."""
-    faults = dict(compiled.faults)
+    faults = dict(compilation.faults)
     for file in files:
-        fault = _written_anew(file, compiled)
-        if fault:
+        fault = _write_fresh(file, compilation)
+        if fault is not None:
             faults[file.pyc] = fault
     return faults
 
 
-def _written_anew(file: ModuleFile, compiled: Compiled) -> str:
-    """Put a compiled file in place if there is a new one; why that is not possible, or nothing."""
-    data = compiled.fresh.get(file.pyc)
-    if data is None:
-        return ""
-    path = file.pyc if file.source is not None else atomic.real_file(file.pyc)
+def _write_fresh(file: ModuleFile, compilation: Compilation) -> str | None:
+    """Put a compiled file in place if there is a new one, and nobody has put another one there meanwhile. Returns why
+    that is not possible."""
+    fresh = compilation.fresh.get(file.pyc)
+    if fresh is None:
+        return None
+    path = _place_of(file)
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)
         with atomic.locked(folder):
-            record.write_clean(path, data, None if file.source is None else pyc.find_mode(file.path))
+            if _bytes_of(path) == fresh.before:
+                record.write_clean(path, fresh.data, None if file.source is None else pyc.find_mode(file.path))
     except (OSError, PycError) as error:
         return _reason(file.pyc, error)
-    return ""
+    return None
+
+
+def _place_of(file: ModuleFile) -> str:
+    """Where a compiled file is written: a link to another one, in the cache of a source, becomes a file of its own."""
+    return file.pyc if file.source is not None else atomic.real_file(file.pyc)
+
+
+def _bytes_of(path: str) -> bytes | None:
+    """What is in a file; None if there is none, or it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
 
 
 def _is_valid(file: ModuleFile) -> bool:
@@ -168,20 +192,20 @@ def instrument_files(
     settings: Settings,
     *,
     passed: Sequence[Passed] = (),
-    compiled: Compiled,
+    compilation: Compilation,
 ) -> Report:
     """Run the visitors over the files and put in what they ask for.
 
-    ``passed`` and the faults of ``compiled`` are what is already known not to work, for the report; what was compiled
-    is put in place, too. Raises ``SnippetError`` and ``JoinPointError``, with ``strict`` also ``ProbeError``, before
-    anything is written, and what a visitor raises.
+    ``passed`` and the faults of ``compilation`` are what is already known not to work, for the report; what was
+    compiled is put in place, too. Raises ``SnippetError`` and ``JoinPointError``, with ``strict`` also ``ProbeError``,
+    before anything is written, and what a visitor raises.
     """
     visitors = begun(visitors)
     works = [_Work(file) for file in files]
     count = how_many(settings.workers, sum(_size(file.path) for file in files))
     with Pool(count) as pool:
         for work in works:
-            _plan(work, visitors, compiled, pool)
+            _plan(work, visitors, compilation, pool)
         if not settings.instrument_imports:
             _spare_imported(works)
         _collect(works, pool.results())
@@ -190,8 +214,8 @@ def instrument_files(
     if complained and settings.strict and not refused and not any(one.fault for one in passed):
         raise ProbeError("\n".join(complained))
     for work in works:
-        fault = _written_anew(work.file, compiled) if settings.rewrite else ""
-        if fault:
+        fault = _write_fresh(work.file, compilation) if settings.rewrite else None
+        if fault is not None:
             work.end("refused", fault)
         elif work.outcome is None:
             _finish(work, settings.rewrite)
@@ -211,17 +235,17 @@ def _size(path: str) -> int:
         return 0
 
 
-def _plan(work: _Work, visitors: Sequence[Visitor], compiled: Compiled, pool: Pool) -> None:
+def _plan(work: _Work, visitors: Sequence[Visitor], compilation: Compilation, pool: Pool) -> None:
     """Load a file, run the visitors over its clean code, and have done what is not in it yet."""
     file = work.file
-    fault, fresh = compiled.faults.get(file.pyc), compiled.fresh.get(file.pyc)
+    fault, fresh = compilation.faults.get(file.pyc), compilation.fresh.get(file.pyc)
     if _is_own(file):
         work.end("skipped", "equip never instruments itself")
         return
     try:
         if fault is not None:
             raise PycError(fault)
-        before = _load_valid(file) if fresh is None else Recorded(atomic.real_file(file.pyc), fresh, fresh, {})
+        before = _load_valid(file) if fresh is None else Recorded(_place_of(file), fresh.data, fresh.data, {})
         code = before.clean_code()
         source = file.source or code.co_filename
         module = ModuleDeclaration(code, source, file.module_name, file.optimize, aliases=file.aliases)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 from equip.delivery.codecache import Cache, Entry
 from equip.delivery.lookup import OwnFinder
@@ -51,17 +51,30 @@ class MainModule:
 
     def names_of(self, name: str) -> tuple[str, ...]:
         """The names that a module goes by."""
-        return (name, *self.aliases, "__main__") if name == self.name else (name,)
+        is_main = self.name and name in (self.name, f"{self.name}.__main__")
+        return (name, *self.aliases, "__main__") if is_main else (name,)
 
-    def forget(self, name: str) -> tuple[str, ...]:
+    def forget(self, name: str, is_package: Callable[[str], bool] = lambda _: False) -> tuple[str, ...]:
         """The other names of the module if it is the main one, whose code is taken now; what comes later is not."""
         aliases = self.names_of(name)[1:]
+        if name == self.name and is_package(name):
+            return ()  # what is run of a package is the module ``__main__`` in it
         if aliases:
             self.name, self.aliases = "", ()
         return aliases
 
 
 main_module: Final = MainModule()
+
+
+class Made(NamedTuple):
+    """What was put into a module when it was imported: how to get its code without that, its code with it, the hooks
+    that asked, its other names."""
+
+    clean: Callable[[], CodeType | None]
+    code: CodeType
+    asked: tuple[Wanting, ...]
+    aliases: tuple[str, ...]
 
 
 class Wanting(Protocol):
@@ -73,7 +86,7 @@ class Wanting(Protocol):
     def wants(self, name: str) -> bool:
         """Whether the module with that name is to be instrumented."""
 
-    def note(self, name: str, clean: Callable[[], CodeType | None], code: CodeType) -> None:
+    def note(self, name: str, made: Made) -> None:
         """Remember a module that it has put something into."""
 
     def patch(self, module: ModuleType, functions: Sequence[FunctionType]) -> None:
@@ -82,8 +95,6 @@ class Wanting(Protocol):
 
 hooks: Final[list[Wanting]] = []
 """The hooks at work, in the order in which they were installed."""
-made_for: Final[dict[str, tuple[tuple[Wanting, ...], tuple[str, ...]]]] = {}
-"""By module that something was put into when it was imported: the hooks that asked, and its other names."""
 _IMPORTLIB: Final = "<frozen importlib._bootstrap_external>"
 
 
@@ -146,7 +157,11 @@ _classes: dict[type, type] = {}
 
 def _instrumenting(loader: Any, name: str) -> Any:
     """A loader like ``loader`` that instruments; that itself, with a warning, if there can be none."""
+    if type(loader) in _classes.values():  # found by a finder that asks all finders
+        return loader
     try:
+        if not hasattr(loader, "exec_module"):
+            raise TypeError("its loader has no exec_module")
         made = copy.copy(loader)
         if isinstance(loader, importlib.util.LazyLoader):
             made.loader = _instrumenting(cast("Any", loader).loader, name)
@@ -156,6 +171,13 @@ def _instrumenting(loader: Any, name: str) -> Any:
         warn_of_import(name, error)
         return loader
     return made
+
+
+def _is_package(loader: Any, name: str) -> bool:
+    try:
+        return bool(loader.is_package(name))
+    except (AttributeError, ImportError):
+        return False
 
 
 def _class_for(base: Any) -> type:
@@ -191,6 +213,7 @@ def _class_for(base: Any) -> type:
         if isinstance(reduced, str):
             return reduced
         how, given, *rest = reduced
+        how = base if how is made else how
         if how is copyreg.__newobj__:  # type: ignore[attr-defined]  # which pickle lets make the object's own class only
             how = base.__new__
         return (how, tuple(base if one is made else one for one in given), *rest)
@@ -209,7 +232,7 @@ def _class_for(base: Any) -> type:
 def _code_for(loader: Any, base: type, name: str, plain: Callable[[], CodeType | None]) -> CodeType | None:
     """The code of a module: from the cache, or made now; as it is, with a warning, where that fails."""
     asking = [] if _passing.get() else [hook for hook in hooks if hook.wants(name)]
-    aliases = main_module.forget(name)
+    aliases = main_module.forget(name, partial(_is_package, loader))
     code = None
     while any(hook.visitors for hook in asking):
         code, entry = _made(loader, base, name, plain, [one for hook in asking for one in hook.visitors], aliases)
@@ -281,9 +304,9 @@ def _taken_in(
     """What was made for the hooks that asked; they get to know what came of it."""
     _recall([one for hook in asking for one in hook.visitors], entry.memories)
     if entry.code is not None:
-        made_for[name] = tuple(asking), aliases
+        made = Made(plain, entry.code, tuple(asking), aliases)
         for hook in asking:
-            hook.note(name, plain, entry.code)
+            hook.note(name, made)
     return entry.code
 
 

@@ -7,11 +7,11 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from types import CodeType, FunctionType, ModuleType, TracebackType
+from types import FunctionType, ModuleType, TracebackType
 from typing import Any, Self, cast
 
 from equip.delivery import finder, live
-from equip.delivery.finder import PASSED_OVER, begun_for_imports, main_module, make_entry, warn_of_import
+from equip.delivery.finder import PASSED_OVER, Made, begun_for_imports, main_module, make_entry, warn_of_import
 from equip.delivery.gates import drop_gate, new_gate, put_gate
 from equip.delivery.outline import names_of_loaded
 from equip.delivery.patch import Gated, Patch
@@ -50,7 +50,7 @@ class Hook:
         for one in self.visitors:
             self.spared.add(*_brought_in_by(one))
         self._gates = [_open_gate(self, one) for one in self.visitors if isinstance(one, Gated)]
-        self._made: dict[str, tuple[Callable[[], CodeType | None], CodeType]] = {}
+        self._made: dict[str, Made] = {}
         self._patches: list[Patch] = []
         self.loaded = tuple(name for name, module in list(sys.modules.items()) if self._is_late(name, module))
         if patch_loaded:
@@ -158,12 +158,12 @@ class Hook:
                 self._patches.append(patch)
                 self.instrumented.append(module.__name__)
 
-    def note(self, name: str, clean: Callable[[], CodeType | None], code: CodeType) -> None:
+    def note(self, name: str, made: Made) -> None:
         """Remember a module that it has put something into."""
         if name not in self.instrumented:
             self.instrumented.append(name)
         if self.reversible:
-            self._made[name] = clean, code
+            self._made[name] = made
 
     def retire(self, visitor: Visitor) -> None:
         """Take out a probe whose time or hits are up: functions get the code that they have without it."""
@@ -181,17 +181,13 @@ class Hook:
 
     def _restore(self) -> None:
         """Have functions run what the visitors that are left make of them. The lock is held."""
-        for name, (clean, made) in list(self._made.items()):
-            code = clean()
+        for name, made in list(self._made.items()):
+            code = made.clean()
             if code is not None:
-                new = self._without_retired(name, code)
-                live.replace_tree(code, made, new)
-                self._made[name] = clean, new
-
-    def _without_retired(self, name: str, clean: CodeType) -> CodeType:
-        asked, aliases = finder.made_for[name]
-        visitors = [begun_for_imports(one) for hook in asked for one in hook.visitors]
-        return make_entry(clean, name, "", visitors, in_memory=True, aliases=aliases).code or clean
+                visitors = [begun_for_imports(one) for hook in made.asked for one in hook.visitors]
+                new = make_entry(code, name, "", visitors, in_memory=True, aliases=made.aliases).code or code
+                live.replace_tree(code, made.code, new)
+                self._made[name] = made._replace(code=new)
 
 
 def install(

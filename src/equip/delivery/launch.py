@@ -135,13 +135,9 @@ def start_module(name: str, arguments: Sequence[str]) -> Start:
     """For what ``python -m NAME ARGUMENTS`` runs. Raises ``LaunchError`` if there is no such module."""
     _begin_path(os.getcwd())
     sys.argv = ["-m", *arguments]
-    found, main = locate(name) if name else None, name
-    if found is not None and found.submodule_search_locations is not None:
-        main = f"{name}.__main__"
-        found = locate(main)
-    if found is None and ("." not in name or locate(name.partition(".")[0]) is None):
+    if not name or locate(name.partition(".")[0]) is None:
         raise LaunchError(f"-m {name}: there is no such module here or on sys.path")
-    main_module.name = main  # What else is amiss, in the packages around it, too, the program hears of.
+    main_module.name = name  # What else is amiss, in the packages around it, too, the program hears of.
     return functools.partial(_run_as_main, name)
 
 

@@ -347,7 +347,6 @@ def test_what_is_loaded_already_is_meant_too(folder: Path, equip: Run) -> None:
     [
         (("nosuch.py",), "nosuch.py: cannot be run: No such file"),
         (("-m", "nosuch"), "no such module"),
-        (("-m", "shop"), "no such module"),
         (("--before", "shop.cart:Cart.add", "print(", "app.py"), "snippet line 1"),
         (("--before", "app:main", "print({arg7})", "app.py", "1"), "there is no {arg7}"),
         (("--before", "app", "1", "app.py", "1"), "has no colon"),

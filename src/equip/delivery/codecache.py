@@ -94,7 +94,7 @@ class Cache:
             return
         compiled = _state_of(self._own)
         if self._compiled not in (None, compiled):
-            return  # Another file has come in its place meanwhile: which one was loaded is not known.
+            return  # Another file is in its place now: which one was loaded is not known. Next time it is kept.
         try:
             body = marshal.dumps((self._key, compiled, *entry))
         except ValueError:  # A constant that no file can hold.

@@ -59,13 +59,8 @@ def changed_variables(
     named = accesses(code) if converted or checked else {}
     raw = code.co_code
     for index in _SLOTTED.positions(raw[::2]):
-        opcode, arg = raw[2 * index], raw[2 * index + 1]
-        start, shift = index, 8
-        while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
-            start -= 1
-            arg |= raw[2 * start + 1] << shift
-            shift += 8
-        opcode, arg = rewritten.get(index, (opcode, arg))
+        start, arg = _with_prefixes(raw, index)
+        opcode, arg = rewritten.get(index, (raw[2 * index], arg))
         twins = [
             _CELL_TWINS if use.name in converted and not use.borrowed else _CHECKING if use.name in checked else {}
             for use in named.get(2 * start, ())
@@ -81,6 +76,15 @@ def changed_variables(
         if (opcode, new) != (raw[2 * index], arg):
             rewritten[index] = (opcode, new)
     return edits
+
+
+def _with_prefixes(raw: bytes, index: int) -> tuple[int, int]:
+    """Where the prefixes of the instruction whose opcode is at ``index`` begin, and its argument with them."""
+    start, arg = index, raw[2 * index + 1]
+    while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
+        start -= 1
+        arg |= raw[2 * start + 1] << (8 * (index - start))
+    return start, arg
 
 
 def _pair(
@@ -129,12 +133,7 @@ def own_loads(code: CodeType, names: Collection[str], rewritten: Rewritten) -> N
     slots = slot_names(code)
     raw = code.co_code
     for index in _BORROWING.positions(raw[::2]):
-        opcode, arg = raw[2 * index], raw[2 * index + 1]
-        start, shift = index, 8
-        while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
-            start -= 1
-            arg |= raw[2 * start + 1] << shift
-            shift += 8
+        opcode, (_, arg) = raw[2 * index], _with_prefixes(raw, index)
         used = {slots[arg >> 4], slots[arg & 15]} if opcode in isa.PAIRS else {slots[arg]}
         if not used.isdisjoint(names):
             rewritten[index] = (isa.UNCHECKED_BORROWS[opcode], arg)

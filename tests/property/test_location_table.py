@@ -182,6 +182,12 @@ def check_inlays(table: bytes, units: int, data: st.DataObject) -> None:
         assert splice_inlays(table, units, [base + at for at in order], chosen, base) == expected
 
 
+def test_an_inlay_behind_the_end_of_a_table_that_is_shorter_than_its_code() -> None:
+    table = encode([Location(2, 1, 1, None, None)], 1)
+    with pytest.raises(InvalidCodeError, match="ends before code unit 3"):
+        splice_inlays(table, 4, [1, 3], [inlay_of((injected(1, 1),))] * 2, 0)
+
+
 def test_places_in_the_same_entry_cost_no_more_for_what_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     spliced: list[int] = []
 

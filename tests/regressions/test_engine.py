@@ -235,6 +235,18 @@ def test_what_goes_behind_the_end_where_the_last_location_is_removed() -> None:
     assert [location.line for location in found] == [2, 5]
 
 
+def test_removals_without_a_gap_between_them() -> None:
+    table = encode([Location(units, 2, 2, None, None) for units in (1, 1, 2, 1)], 1)
+    found = decode(splice(table, [Cut(0, [], 3), Cut(3, [], 1)]), 1)
+    assert [location.line for location in found] == [2]
+
+
+def test_removals_without_a_gap_behind_what_goes_in_at_the_first() -> None:
+    table = encode([Location(2, 5, 5, None, None), Location(1, 7, 7, None, None)], 1)
+    found = decode(splice(table, [Cut(0, [injected(1, 1)], 1), Cut(1, [], 1)]), 1)
+    assert [location.line for location in found] == [5, 7]
+
+
 def test_line_behind_an_exhausted_loop_whose_copy_stands_before_it() -> None:
     # `break` has a copy of the return in front of the loop's end, on the same line: from 3.12 to 3.13 the line is
     # encountered behind the loop all the same, from 3.14 on it is not. The tracer knows.

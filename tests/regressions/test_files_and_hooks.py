@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import equip
+from equip.delivery.codecache import Cache, Entry
 
 PACKAGE = str(Path(equip.__file__).parents[1])
 DISK = ("--before", "m:f", "print('disk')")
@@ -151,6 +152,23 @@ def test_what_the_hook_keeps_is_for_one_state_of_the_compiled_file(tmp_path: Pat
     command("restore", "m.py")
     for _ in range(2):
         assert python("h.py").stdout.split() == ["hook"]
+
+
+def test_the_hook_keeps_nothing_of_a_compiled_file_that_is_replaced_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    source = tmp_path / "m.py"
+    source.write_text("def f(): return 1\n")
+    compiled = py_compile.compile(str(source), doraise=True)
+    assert compiled is not None
+    made = Entry(compile("x = 1", "m.py", "exec"), (), (), ())
+    for is_replaced in (True, False):
+        cache = Cache("m", str(source), ())
+        if is_replaced:
+            Path(compiled).write_bytes(Path(compiled).read_bytes() + b"more")
+        cache.write(made)
+        assert (Cache("m", str(source), ()).read() is None) is is_replaced
 
 
 def test_a_probe_that_is_used_up_takes_no_other_out(tmp_path: Path, command: Run) -> None:

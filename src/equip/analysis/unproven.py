@@ -16,7 +16,7 @@ from equip import isa
 from equip.analysis.depths import NEVER_TAKEN
 from equip.analysis.regions import accesses
 from equip.code.exceptions import Handler
-from equip.code.instruction import parameter_count
+from equip.code.instruction import parameter_count, with_prefixes
 from equip.code.sites import find_jumps
 
 _LABEL, _COVER, _RAISE, _LOAD, _BIND, _UNBIND, _JUMP, _LEAVE = range(8)
@@ -93,15 +93,11 @@ def _loaded(raw: bytes, handlers: Sequence[Handler], targets: Collection[int]) -
 
 def _locals_of(raw: bytes, at: int) -> Sequence[tuple[int, int]]:
     """What the instruction whose opcode stands at a code unit does to locals: what, and the slot."""
-    opcode, arg, shift = raw[2 * at], raw[2 * at + 1], 8
+    opcode, arg = raw[2 * at], raw[2 * at + 1]
     if opcode in isa.PAIRS:
         first, second = isa.PAIRS[opcode]
         return (_DOES[first], arg >> 4), (_DOES[second], arg & 15)
-    while at and raw[2 * at - 2] == isa.EXTENDED_ARG:
-        at -= 1
-        arg |= raw[2 * at + 1] << shift
-        shift += 8
-    return ((_DOES[opcode], arg),)
+    return ((_DOES[opcode], with_prefixes(raw, at)[1]),)
 
 
 class _States:

@@ -94,6 +94,15 @@ def iter_instructions(code: CodeType) -> Iterator[Instruction]:
         yield Instruction(2 * first, opcode, isa.OPNAMES[opcode], oparg, argval, line, 2 * index)
 
 
+def with_prefixes(raw: bytes, index: int) -> tuple[int, int]:
+    """Where the prefixes of the instruction with its opcode at code unit ``index`` begin, and its whole argument."""
+    start, arg = index, raw[2 * index + 1]
+    while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
+        start -= 1
+        arg |= raw[2 * start + 1] << (8 * (index - start))
+    return start, arg
+
+
 def _argval(code: CodeType, opcode: int, arg: int, end: int, slots: tuple[str, ...]) -> object:
     operand = isa.OPERAND[opcode]
     if operand == "-":

@@ -22,6 +22,7 @@ from equip.code.direct import Direct, link_directly
 from equip.code.edit import Edit, Guard, Inherit
 from equip.code.exceptions import Handler, same_handler
 from equip.code.fragment import Fragment, Use
+from equip.code.instruction import with_prefixes
 from equip.code.layout import Layout, Placement
 from equip.code.lines import lines_by_unit
 from equip.code.pools import Pools
@@ -176,9 +177,7 @@ class _Link:
         for index, (opcode, arg) in self.rewritten.items():
             if index in layout.removed:
                 continue
-            start = index
-            while start and self.raw[2 * start - 2] == isa.EXTENDED_ARG:
-                start -= 1
+            start, _ = with_prefixes(self.raw, index)
             grown |= self._patch(layout, extra, start, index, opcode, arg)
         return grown
 

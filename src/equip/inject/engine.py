@@ -10,7 +10,7 @@ from typing import Protocol
 from equip import isa
 from equip.analysis.depths import stack_depths
 from equip.analysis.regions import has_regions, taken_over
-from equip.code.edit import FALLTHROUGH, Edit, Guard, Inherit
+from equip.code.edit import FALLTHROUGH, INHERIT, Edit, Guard, Inherit
 from equip.code.exceptions import Handler
 from equip.code.fragment import Const, Item, Slot, Template, Use, wrapped
 from equip.code.linker import link
@@ -377,7 +377,8 @@ class _Injection:
         upper = self.code.co_stacksize
         taken = taken_over(self.code)
         spots = [(insertion, bound, spot) for insertion, bound in self.placed for spot in self._spots(insertion)]
-        self.covered = [coverage.there(spot.encounter.at, spot.encounter.place) for _, _, spot in spots]
+        handlers = coverage.ranges.handlers
+        self.covered = [coverage.there(one.at, one.place) if handlers else INHERIT for _, _, (_, one) in spots]
         for (insertion, bound, spot), covered in zip(spots, self.covered, strict=True):
             rank, (at, place, ways, line_there, _) = spot
             has_code = bound.compiled.has_code

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from equip import isa
 from equip.code.edit import FALLTHROUGH, Ways
+from equip.code.instruction import with_prefixes
 from equip.code.lines import lines_by_unit
 from equip.errors import JoinPointError
 from equip.inject import places
@@ -262,9 +263,7 @@ class FlowPlaces:
         raw, at = self.raw, block.end // 2 - 1
         while not raw[2 * at]:
             at -= 1
-        start = at
-        while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
-            start -= 1
+        start, _ = with_prefixes(raw, at)
         return start, at
 
     # -- lines -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from equip import isa
 from equip.analysis.regions import own_locals
-from equip.code.instruction import parameter_count
+from equip.code.instruction import parameter_count, with_prefixes
 from equip.code.locations import located
 from equip.inject.coverage import Coverage
 from equip.inject.fields import FieldValues, Parameters
@@ -277,11 +277,7 @@ class Target:
         raw = self.code.co_code
         found: set[str] = set()
         for index in scan.positions(self.opcodes):
-            arg, scale = raw[2 * index + 1], 8
-            while index and raw[2 * index - 2] == isa.EXTENDED_ARG:
-                index -= 1
-                arg |= raw[2 * index + 1] << scale
-                scale += 8
+            _, arg = with_prefixes(raw, index)
             if arg < len(pool):
                 found.add(pool[arg])
         return frozenset(found)

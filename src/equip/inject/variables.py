@@ -13,7 +13,7 @@ from equip import isa
 from equip.analysis.regions import accesses
 from equip.code.edit import Edit
 from equip.code.fragment import Item, Slot, Template, Use
-from equip.code.instruction import Instruction, instructions, slot_names
+from equip.code.instruction import Instruction, instructions, slot_names, with_prefixes
 from equip.code.pools import Pools
 
 Rewritten = dict[int, tuple[int, int]]
@@ -59,7 +59,7 @@ def changed_variables(
     named = accesses(code) if converted or checked else {}
     raw = code.co_code
     for index in _SLOTTED.positions(raw[::2]):
-        start, arg = _with_prefixes(raw, index)
+        start, arg = with_prefixes(raw, index)
         opcode, arg = rewritten.get(index, (raw[2 * index], arg))
         twins = [
             _CELL_TWINS if use.name in converted and not use.borrowed else _CHECKING if use.name in checked else {}
@@ -76,15 +76,6 @@ def changed_variables(
         if (opcode, new) != (raw[2 * index], arg):
             rewritten[index] = (opcode, new)
     return edits
-
-
-def _with_prefixes(raw: bytes, index: int) -> tuple[int, int]:
-    """Where the prefixes of the instruction whose opcode is at ``index`` begin, and its argument with them."""
-    start, arg = index, raw[2 * index + 1]
-    while start and raw[2 * start - 2] == isa.EXTENDED_ARG:
-        start -= 1
-        arg |= raw[2 * start + 1] << (8 * (index - start))
-    return start, arg
 
 
 def _pair(
@@ -133,7 +124,7 @@ def own_loads(code: CodeType, names: Collection[str], rewritten: Rewritten) -> N
     slots = slot_names(code)
     raw = code.co_code
     for index in _BORROWING.positions(raw[::2]):
-        opcode, (_, arg) = raw[2 * index], _with_prefixes(raw, index)
+        opcode, (_, arg) = raw[2 * index], with_prefixes(raw, index)
         used = {slots[arg >> 4], slots[arg & 15]} if opcode in isa.PAIRS else {slots[arg]}
         if not used.isdisjoint(names):
             rewritten[index] = (isa.UNCHECKED_BORROWS[opcode], arg)

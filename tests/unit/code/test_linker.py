@@ -25,6 +25,7 @@ from equip.code import (
     Use,
     Ways,
     direct,
+    exceptions,
     instructions,
     link,
     linker,
@@ -268,6 +269,22 @@ def test_direct_and_general_linker_agree(monkeypatch: pytest.MonkeyPatch) -> Non
             assert a.co_linetable == b.co_linetable, a.co_qualname
             assert a.co_exceptiontable == b.co_exceptiontable, a.co_qualname
             assert a.co_stacksize == b.co_stacksize, a.co_qualname
+
+
+def test_direct_and_general_linker_agree_on_a_handler_that_some_exceptions_pass_by() -> None:
+    source = "def f(a):\n    try:\n        a()\n        a.b\n    except ValueError:\n        return 1\n    return a\n"
+    [code] = [one for one in compile(source, "program.py", "exec").co_consts if isinstance(one, CodeType)]
+    handler = exceptions.decode(code.co_exceptiontable)[0]
+    nothing = Use(Template((Item(OP["NOP"]),), 1))
+    elsewhere = code.co_code[::2].rindex(OP["RERAISE"])
+    edits = [
+        Edit(handler.target, nothing, ways=Ways(raises=((handler.start, handler.start + 1),))),
+        Edit(elsewhere, nothing, covered=handler),
+    ]
+    quick, general = link(code, edits), link(code, edits, is_direct=False)
+    assert direct.link_directly(code, sorted(edits, key=lambda edit: edit.at), Pools(code)) is not None
+    assert quick.co_code == general.co_code
+    assert quick.co_exceptiontable == general.co_exceptiontable
 
 
 def test_every_injected_instruction_has_a_line() -> None:

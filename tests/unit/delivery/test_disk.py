@@ -290,6 +290,22 @@ def test_links_in_the_cache(shop: Path) -> None:
     assert (snapshot(shop), links(shop)) == (before, {basket.name: cart.name})
 
 
+def test_a_link_to_a_file_without_a_source_stays_one_when_it_is_built_anew(shop: Path, tmp_path: Path) -> None:
+    only = tmp_path / "only.pyc"
+    py_compile.compile(str(shop / "cart.py"), str(only), doraise=True)
+    clean = only.read_bytes()
+    link = tmp_path / "lib" / "cart.pyc"
+    link.parent.mkdir()
+    link.symlink_to(only)
+    instrument(link, Calls())
+    assert only.read_bytes() != clean
+    program = equip.Instrumentation(link)
+    program.set_option("force-rebuild")
+    program.prepare_program()
+    assert link.is_symlink()
+    assert only.read_bytes() == clean
+
+
 def test_a_link_in_the_cache_becomes_a_file_when_its_source_is_compiled(shop: Path) -> None:
     """As with the import system."""
     shutil.copy2(shop / "cart.py", shop / "basket.py")
